@@ -1,0 +1,1 @@
+"""Every figure's style. matplotlib is imported only when something is drawn."""
