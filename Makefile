@@ -1,0 +1,50 @@
+# Every target first makes .venv from the locked requirements.txt: with uv where it is installed, with pip otherwise.
+PYTHON ?= python3
+CHAPTER ?= 01
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+ifdef KERASOPT_MNIST  # notebooks run in their own folder: a relative path would lead them astray
+export KERASOPT_MNIST := $(abspath $(KERASOPT_MNIST))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lab notebooks lint bench lock clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+.venv/ready: requirements.txt pyproject.toml
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --clear --seed --python $(PYTHON) .venv && \
+	  uv pip install --quiet --python $(BIN)/python -r requirements.txt && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+	  $(PYTHON) -m venv --clear .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@
+
+run: .venv/ready  ## execute one chapter, CHAPTER=01 by default: key figures here, its page in _build/run
+	@$(BIN)/python notebooks/execute.py --run $(CHAPTER)
+
+test: .venv/ready  ## run every test and every notebook
+	$(BIN)/python -m pytest
+
+lab: .venv/ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks: .venv/ready  ## execute every notebook in place, in order, on the real MNIST
+	$(BIN)/python notebooks/execute.py
+
+lint: .venv/ready  ## check style and formatting of code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/ready  ## measure what the documentation quotes
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: pyproject.toml  ## pin requirements.txt anew, for every platform and Python version (needs uv)
+	uv pip compile --universal --upgrade --quiet --no-header --extra notebooks --extra test pyproject.toml -o requirements.txt
+
+clean:  ## delete what these commands made, downloads excepted
+	rm -rf .venv _build .ruff_cache .pytest_cache
