@@ -167,13 +167,14 @@ def run(chapter):
         notebook = execute(path, report)
     except CellExecutionError as error:
         raise SystemExit(f"{error}\nChapter {path.stem} failed.") from None
+    print()
     for cell in notebook.cells:
         if "key-figures" in cell.metadata.get("tags", []):
-            print(f"\n{printed(cell)}")
+            print(printed(cell), end="")
     target = ROOT / "_build" / "run" / f"{path.stem}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page(notebook, path.stem), encoding="utf-8")
-    print(f"Page: {target.relative_to(ROOT)}   ({time.monotonic() - began:.0f} s)")
+    print(f"\nPage: {target.relative_to(ROOT)}   ({time.monotonic() - began:.0f} s)")
 
 
 def execute_all():
