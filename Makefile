@@ -1,13 +1,14 @@
 # Every target first makes .venv from the locked requirements.txt: with uv where it is installed, with pip otherwise.
 PYTHON ?= python3
 CHAPTER ?= 01
+BACKENDS := jax==0.10.2 optax==0.2.8 torch==2.13.0
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ifdef KERASOPT_MNIST  # notebooks run in their own folder: a relative path would lead them astray
 export KERASOPT_MNIST := $(abspath $(KERASOPT_MNIST))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab notebooks lint bench lock clean
+.PHONY: help run test backends lab notebooks lint bench lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -29,6 +30,9 @@ run: .venv/ready  ## execute one chapter, CHAPTER=01 by default: key figures her
 
 test: .venv/ready  ## run every test and every notebook
 	$(BIN)/python -m pytest
+
+backends: .venv/ready  ## add JAX and torch to .venv, for `make test` to prove all three backends
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt $(BACKENDS)
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
