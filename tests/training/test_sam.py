@@ -33,9 +33,9 @@ def classifier(*middle):
 
 
 def train(model, optimizer, x=X, y=Y, epochs=3, loss="sparse_categorical_crossentropy", fit=None, **compile_arguments):
-    """Fit in the order given, in batches of 4; the history."""
+    """Fit in the order given, in batches of 4 if `fit` does not say otherwise; the history."""
     model.compile(optimizer, loss, **compile_arguments)
-    return model.fit(x, y, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **(fit or {})).history
+    return model.fit(x, y, **{"batch_size": 4, "epochs": epochs, "shuffle": False, "verbose": 0, **(fit or {})}).history
 
 
 # --- float64 NumPy oracle ---------------------------------------------------------------------------------------------
@@ -131,10 +131,13 @@ def accumulation():
 def test_rho_zero_is_plain_training_bit_for_bit(optimizer):
     """Weights, batch-norm statistics, dropout's states and the history, in the same random numbers."""
     middle = [layers.BatchNormalization, lambda: layers.Dropout(0.3), lambda: layers.Dropout(0.3, seed=3)]
+    arguments = {"metrics": ["accuracy"], "weighted_metrics": ["accuracy"]}
+    # Batches of 5, 5 and 2: the running loss must count samples, not batches.
+    arguments["fit"] = {"batch_size": 5, "sample_weight": np.linspace(0.5, 2, 12)}
     plain = classifier(*[m() for m in middle])
-    expected = train(plain, optimizer(), metrics=["accuracy"], weighted_metrics=["accuracy"])
+    expected = train(plain, optimizer(), **arguments)
     model = classifier(*[m() for m in middle])
-    history = train(SAM(model, rho=0.0), optimizer(), metrics=["accuracy"], weighted_metrics=["accuracy"])
+    history = train(SAM(model, rho=0.0), optimizer(), **arguments)
     assert history == expected
     for got, want in zip(values(model.weights), values(plain.weights), strict=True):
         np.testing.assert_array_equal(got, want)
@@ -191,6 +194,20 @@ def test_mixed_precision_trains():
     assert half.layers[0].kernel.dtype == "float32"
     for got, want in zip(values(half.weights), values(model.weights), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=0.05)  # bfloat16 has 8 bits, and there are nine steps
+
+
+def test_takes_over_the_precision_of_the_model():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = classifier()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = values(model.weights)
+    sam = SAM(model)
+    train(sam, keras.optimizers.SGD(0.5), epochs=1)
+    assert isinstance(sam.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert all(np.isfinite(w).all() for w in values(model.weights))
+    assert not np.array_equal(values(model.weights)[0], before[0])
 
 
 # --- any model, against two plain steps -------------------------------------------------------------------------------
