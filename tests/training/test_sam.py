@@ -246,9 +246,9 @@ def branches():
     image, vector = keras.Input((4, 4, 1), name="image"), keras.Input((5,), name="vector")
     h = layers.Flatten()(layers.BatchNormalization()(layers.Conv2D(2, 3)(image)))
     h = layers.Concatenate()([h, vector])
-    outputs = {"a": layers.Dense(1, name="a")(h), "b": layers.Dense(3, "softmax", name="b")(h)}
+    outputs = [layers.Dense(1, name="a")(h), layers.Dense(3, "softmax", name="b")(h)]
     x = {"image": RNG.normal(size=(4, 4, 4, 1)), "vector": RNG.normal(size=(4, 5))}
-    y = {"a": RNG.normal(size=(4, 1)), "b": RNG.integers(0, 3, size=4)}
+    y = [RNG.normal(size=(4, 1)), RNG.integers(0, 3, size=4)]
     return keras.Model([image, vector], outputs), x, y, {"a": "mse", "b": "sparse_categorical_crossentropy"}
 
 
