@@ -40,7 +40,7 @@ class AdaBelief(Optimizer):
         >>> from kerasopt.optimizers import AdaBelief
         >>> w = keras.Variable([1.0])
         >>> AdaBelief(learning_rate=0.25, beta_1=0.5, beta_2=0.5).apply([w * 0 + 1], [w])
-        >>> w.numpy().tolist()
+        >>> print(w.numpy())
         [0.5]
 
     Differences:

@@ -40,7 +40,7 @@ class AdaDelta(Optimizer):
         >>> from kerasopt.optimizers import AdaDelta
         >>> w = keras.Variable([1.0])
         >>> AdaDelta(rho=0.75, epsilon=0.01).apply([w * 0 + 100], [w])
-        >>> w.numpy().round(4).tolist()
+        >>> print(w.numpy().round(4))
         [0.8]
 
     Differences:

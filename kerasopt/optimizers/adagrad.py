@@ -39,7 +39,7 @@ class AdaGrad(Optimizer):
         >>> optimizer = AdaGrad(learning_rate=0.5)
         >>> for _ in range(2):
         ...     optimizer.apply([w * 0 + 2], [w])
-        >>> w.numpy().round(4).tolist()
+        >>> print(w.numpy().round(4))
         [0.1464]
 
     Differences:

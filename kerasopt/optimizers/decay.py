@@ -31,8 +31,8 @@ class DecayKernelsOnly(Wrapper):
         >>> kernel, bias = keras.Variable([[1.0]]), keras.Variable([1.0])
         >>> optimizer = DecayKernelsOnly(Adam(learning_rate=0.5, weight_decay=0.5))
         >>> optimizer.apply([kernel * 0, bias * 0], [kernel, bias])
-        >>> kernel.numpy().tolist(), bias.numpy().tolist()
-        ([[0.75]], [1.0])
+        >>> print(kernel.numpy(), bias.numpy())
+        [[0.75]] [1.]
 
     Reference:
         Loshchilov and Hutter, "Decoupled weight decay regularization" (2019), arXiv 1711.05101, for the decay itself.

@@ -42,8 +42,8 @@ class LARS(Optimizer):
         >>> from kerasopt.optimizers import LARS
         >>> w = keras.Variable([[3.0, 4.0]])
         >>> LARS(learning_rate=1.0, trust_coefficient=0.1).apply([2 * w], [w])
-        >>> w.numpy().round(4).tolist()
-        [[2.7, 3.6]]
+        >>> print(w.numpy())
+        [[2.7 3.6]]
 
     Differences:
         The paper's Algorithm 1 without its polynomial schedule, which is a `learning_rate` schedule; it treats all
@@ -51,7 +51,8 @@ class LARS(Optimizer):
         outside the velocity. Keras has none (its `Lamb` scales Adam).
 
     Reference:
-        You, Gitman and Ginsburg, "Large batch training of convolutional networks" (2017), arXiv 1708.03888, Algorithm 1.
+        You, Gitman and Ginsburg, "Large batch training of convolutional networks" (2017), arXiv 1708.03888,
+        Algorithm 1.
     """
 
     own_weight_decay = True

@@ -11,13 +11,13 @@ from kerasopt.optimizers._wrapper import Wrapper
 class Lookahead(Wrapper):
     """Lookahead around any optimizer: `sync_period` steps forward, then a part of the way back.
 
-    The fast weights `w` are what `inner` moves. With the slow weights, which start as the weights before the first step:
+    The fast weights `w` are what `inner` moves. With the slow weights, which start as the first weights:
 
         w = inner's step                                           at every step
         slow = slow + slow_step_size * (w - slow);  w = slow       at every sync_period-th step
 
-    It damps the oscillation of the inner optimizer, and makes it less sensitive to its rate. The usual mistake is a slow
-    copy that shares memory with the fast weights, which makes the whole a no-op.
+    It damps the oscillation of the inner optimizer, and makes it less sensitive to its rate. The usual mistake is a
+    slow copy that shares memory with the fast weights, which makes the whole a no-op.
 
     Args:
         inner: Any Keras optimizer. It takes the learning rate, a schedule and all of Keras's base arguments.
@@ -41,9 +41,9 @@ class Lookahead(Wrapper):
         >>> optimizer = Lookahead(SGD(learning_rate=1.0), sync_period=2)
         >>> for _ in range(2):
         ...     optimizer.apply([w * 0 - 1], [w])
-        ...     print(w.numpy().tolist())
-        [1.0]
-        [1.0]
+        ...     print(w.numpy())
+        [1.]
+        [1.]
 
     Differences:
         None from the paper: the state of `inner` is kept at a synchronization, which is its default. Keras has none.

@@ -38,7 +38,7 @@ class Momentum(Optimizer):
         >>> optimizer = Momentum(learning_rate=0.5, momentum=0.5)
         >>> for _ in range(3):
         ...     optimizer.apply([w * 0 + 1], [w])
-        >>> w.numpy().tolist()
+        >>> print(w.numpy())
         [-2.125]
 
     Differences:

@@ -46,8 +46,8 @@ class Nesterov(Optimizer):
         >>> w = keras.Variable([3.0])
         >>> optimizer = Nesterov(learning_rate=1.0, momentum=0.5)
         >>> optimizer.apply([w * 0 + 1], [w])
-        >>> w.numpy().tolist(), optimizer.textbook_weights()[0].tolist()
-        ([1.5], [2.0])
+        >>> print(w.numpy(), optimizer.textbook_weights()[0])
+        [1.5] [2.]
 
     Differences:
         `keras.optimizers.SGD(momentum=..., nesterov=True)` and `torch.optim.SGD(nesterov=True)` store the same point;
@@ -55,8 +55,8 @@ class Nesterov(Optimizer):
 
     Reference:
         Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)" (1983); Sutskever
-        and others, "On the importance of initialization and momentum in deep learning" (2013), equations 3 and 4; Bengio,
-        Boulanger-Lewandowski and Pascanu, arXiv 1212.0901, equation 7, for the form in `y`.
+        and others, "On the importance of initialization and momentum in deep learning" (2013), equations 3 and 4;
+        Bengio, Boulanger-Lewandowski and Pascanu, arXiv 1212.0901, equation 7, for the form in `y`.
     """
 
     def __init__(self, learning_rate=0.01, momentum=0.9, **kwargs):

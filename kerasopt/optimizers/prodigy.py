@@ -10,8 +10,8 @@ from kerasopt.optimizers._base import Optimizer, flag, within
 class Prodigy(Optimizer):
     """Prodigy: Adam that finds its own rate, from how far the weights have come.
 
-    With `w0` the first weights, the estimate `d` of the distance to the solution, one number for the whole model, and the
-    rate `step = d * learning_rate` (times Adam's bias correction, if that is on); all other state from 0:
+    With `w0` the first weights, the estimate `d` of the distance to the solution, one number for the whole model,
+    and the rate `step = d * learning_rate` (times Adam's bias correction, if that is on); all other state from 0:
 
         numerator = beta_3 * numerator + d / initial_d * step * sum(g * (w0 - w))
         m = beta_1 * m + d * (1 - beta_1) * g
@@ -20,8 +20,8 @@ class Prodigy(Optimizer):
         d = max(d, d_coefficient * numerator / sum(abs(s)))        over all variables; it never falls
         w = w - step * weight_decay * w - step * m / (sqrt(v) + d * epsilon)
 
-    Use it with `learning_rate=1`, or a schedule that starts at 1. The usual mistakes are to tune the rate, to forget `d`
-    in a checkpoint (it is a variable here), and a long warm-up without `safeguard_warmup`.
+    Use it with `learning_rate=1`, or a schedule that starts at 1. The usual mistakes are to tune the rate, to forget
+    `d` in a checkpoint (it is a variable here), and a long warm-up without `safeguard_warmup`.
 
     Args:
         learning_rate: Multiplier of the estimated rate, a number in [0, inf), a schedule or a callable.
@@ -39,8 +39,8 @@ class Prodigy(Optimizer):
             `ema_overwrite_frequency`, `loss_scale_factor`, `gradient_accumulation_steps`, `name`.
 
     State:
-        `momentum` (`m`), `velocity` (`v`), `gradient_sum` (`s`), all shaped as the variable, from 0; `initial` (`w0`), a
-        copy of the variable; `numerator`, one number a variable; `d`, `d_max` and `step`, one number for the model.
+        `momentum` (`m`), `velocity` (`v`), `gradient_sum` (`s`), all shaped as the variable, from 0; `initial` (`w0`),
+        a copy of the variable; `numerator`, one number a variable; `d`, `d_max` and `step`, one number for the model.
 
     Raises:
         ValueError: If an argument is outside its interval.
@@ -54,8 +54,8 @@ class Prodigy(Optimizer):
         >>> optimizer = Prodigy()
         >>> for _ in range(100):
         ...     optimizer.apply([2 * w], [w])
-        >>> w.numpy().round(2).tolist(), round(float(optimizer.d.numpy()), 1)
-        PRODIGY
+        >>> print(w.numpy().round(2), optimizer.d.numpy().round(1))
+        [0.01] 2.7
 
     Differences:
         Algorithm 4 of the paper in the form of its authors' code, which divides both sums by `initial_d` to keep them

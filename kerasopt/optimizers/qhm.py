@@ -38,7 +38,7 @@ class QHM(Optimizer):
         >>> from kerasopt.optimizers import QHM
         >>> w = keras.Variable([1.0])
         >>> QHM(learning_rate=1.0, momentum=0.5, nu=0.25).apply([w * 0 + 1], [w])
-        >>> w.numpy().tolist()
+        >>> print(w.numpy())
         [0.125]
 
     Differences:

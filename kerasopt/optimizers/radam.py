@@ -27,8 +27,8 @@ class RAdam(Optimizer):
         w = w - learning_rate * m_hat                                  otherwise
 
     `rho` is how many gradients `v_hat` amounts to (about `t` at first), and `r` grows from 0 to 1 with it. It helps
-    where Adam needs a warm-up. In the first steps the rate multiplies the plain gradient: the usual mistake is to make that
-    step zero, or to forget that large gradients are not normalized in it.
+    where Adam needs a warm-up. In the first steps the rate multiplies the plain gradient: the usual mistake is to make
+    that step zero, or to forget that large gradients are not normalized in it.
 
     Args:
         learning_rate: Step size, a number in [0, inf), a schedule or a callable.
@@ -54,8 +54,13 @@ class RAdam(Optimizer):
         >>> optimizer = RAdam(learning_rate=0.1)
         >>> for _ in range(6):
         ...     optimizer.apply([w * 0 - 5], [w])
-        ...     print(w.numpy().round(4).tolist())
-        RADAM
+        ...     print(w.numpy().round(4))
+        [0.5]
+        [1.]
+        [1.5]
+        [2.]
+        [2.0017]
+        [2.0043]
 
     Differences:
         The paper's Algorithm 2 has no epsilon. `torch.optim.RAdam` is this rule with `rho_threshold=5`. Keras has none.

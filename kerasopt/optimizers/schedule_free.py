@@ -12,8 +12,8 @@ from kerasopt.optimizers._base import Optimizer, at_least, within
 class ScheduleFreeAdamW(Optimizer):
     """Schedule-free AdamW: averaging in place of a schedule, with no need to know when training stops.
 
-    Three points: `z` takes the steps, `x` is the average to be used in the end, and the gradient is taken in between, at
-    `y`, which is what the model stores in training. `z` starts as the weights, and with `t` = 1, 2, ...:
+    Three points: `z` takes the steps, `x` is the average to be used in the end, and the gradient is taken in between,
+    at `y`, which is what the model stores in training. `z` starts as the weights, and with `t` = 1, 2, ...:
 
         rate = learning_rate * min(1, t / warmup_steps)
         v = beta_2 * v + (1 - beta_2) * g**2
@@ -29,8 +29,8 @@ class ScheduleFreeAdamW(Optimizer):
         with optimizer.averaged_weights():
             model.evaluate(x_test, y_test)
 
-    The usual mistakes are to evaluate at `y`, and a decaying schedule on top. Batch-norm statistics are collected at `y`:
-    recompute them at `x` before evaluating such a model.
+    The usual mistakes are to evaluate at `y`, and a decaying schedule on top. Batch-norm statistics are collected at
+    `y`: recompute them at `x` before evaluating such a model.
 
     Args:
         learning_rate: Step size, a number in [0, inf), a schedule or a callable.
@@ -60,10 +60,10 @@ class ScheduleFreeAdamW(Optimizer):
         >>> optimizer = ScheduleFreeAdamW(learning_rate=1.0, beta_1=0.5)
         >>> for _ in range(2):
         ...     optimizer.apply([w * 0 + 3], [w])
-        >>> w.numpy().round(4).tolist()
+        >>> print(w.numpy().round(4))
         [-1.75]
         >>> with optimizer.averaged_weights():
-        ...     print(w.numpy().round(4).tolist())
+        ...     print(w.numpy().round(4))
         [-1.5]
 
     Differences:

@@ -37,8 +37,8 @@ class SGD(Optimizer):
         >>> optimizer = SGD(learning_rate=0.25)
         >>> for _ in range(2):
         ...     optimizer.apply([2 * w], [w])
-        >>> w.numpy().tolist()
-        [0.25, -0.5]
+        >>> print(w.numpy())
+        [ 0.25 -0.5 ]
 
     Differences:
         `keras.optimizers.SGD` is the same rule, and holds momentum too: see `Momentum` for where that differs.

@@ -43,7 +43,7 @@ class Yogi(Optimizer):
         >>> w = keras.Variable([1.0])
         >>> optimizer = Yogi(learning_rate=0.25, beta_1=0.5, beta_2=0.75, epsilon=0.0, initial_accumulator=0.0)
         >>> optimizer.apply([w * 0 + 1], [w])
-        >>> w.numpy().tolist()
+        >>> print(w.numpy())
         [0.75]
 
     Differences:
