@@ -72,8 +72,9 @@ class Lookahead(Wrapper):
     def update_step(self, gradient, variable, learning_rate):
         """Synchronize one variable, once `inner` has moved it, if it is time."""
         (slow,) = self.slots_of(variable)
-        synchronized = slow + self.slow_step_size * (variable - slow)
+        old, fast = ops.convert_to_tensor(slow), ops.convert_to_tensor(variable)
+        synchronized = old + self.slow_step_size * (fast - old)
         # Between two steps of `inner`, as in accumulation, this may come again: the weights are then equal already.
         due = ops.equal(self.inner.iterations % self.sync_period, 0)
-        self.assign(slow, ops.where(due, synchronized, slow))
-        self.assign(variable, ops.where(due, synchronized, variable))
+        self.assign(slow, ops.where(due, synchronized, old))
+        self.assign(variable, ops.where(due, synchronized, fast))

@@ -116,9 +116,9 @@ class Prodigy(Optimizer):
         numerator = sum(ops.cast(numerator, "float32") for *_, numerator in slots)
         denominator = sum(ops.sum(ops.cast(ops.abs(s), "float32")) for _, _, s, _, _ in slots)
         estimate = self.d_coefficient * numerator / ops.where(denominator > 0, denominator, 1.0)
+        d, d_max = ops.convert_to_tensor(self.d), ops.maximum(self.d_max, estimate)
         # The first estimate may exceed `growth_rate`: until then `d` is only the guess `initial_d`.
-        d = ops.where(ops.equal(self.d, self.initial_d), ops.maximum(self.d, estimate), self.d)
-        d_max = ops.maximum(self.d_max, estimate)
+        d = ops.where(ops.equal(d, self.initial_d), ops.maximum(d, estimate), d)
         self.assign(self.d, ops.minimum(d_max, d * self.growth_rate))
         self.assign(self.d_max, d_max)
 

@@ -168,7 +168,7 @@ def compare(optimizer, oracle, steps=50, tolerance=1e-5, step=compiled_step, see
     """Feed both the gradients at the oracle's weights, and hold every step to the oracle's.
 
     Float32 rounds each operation by 6e-8, and 50 steps of about 15 operations with independent signs stay below 1e-5
-    of the distance travelled, to which the last step is held; on the way it is 1e-5 of the weights or of the first ones.
+    of the distance travelled, to which the last step is held; on the way it is 1e-5 of the larger weights.
     """
     variables = [keras.Variable(w, dtype=dtype) for w in initial_weights()]
     start = expected = values(variables)
