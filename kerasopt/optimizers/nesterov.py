@@ -46,7 +46,7 @@ class Nesterov(Optimizer):
         >>> w = keras.Variable([3.0])
         >>> optimizer = Nesterov(learning_rate=1.0, momentum=0.5)
         >>> optimizer.apply([w * 0 + 1], [w])
-        >>> print(w.numpy(), optimizer.textbook_weights()[0])
+        >>> print(w.numpy(), optimizer.textbook_weights()[0].numpy())
         [1.5] [2.]
 
     Differences:
@@ -79,7 +79,7 @@ class Nesterov(Optimizer):
         self.assign_sub(variable, lr * (g + self.momentum * v))
 
     def textbook_weights(self):
-        """Return the textbook's theta, `y + last_rate * momentum * v`, as one NumPy array for each variable."""
-        lead = float(self.last_rate.numpy()) * self.momentum
+        """Return the textbook's theta, `y + last_rate * momentum * v`, as one tensor for each variable."""
         velocities = [self.slots_of(y)[0] for y in self._trainable_variables]
-        return [ops.convert_to_numpy(y + lead * v) for y, v in zip(self._trainable_variables, velocities, strict=True)]
+        lead = self.momentum * self.last_rate
+        return [y + ops.cast(lead, y.dtype) * v for y, v in zip(self._trainable_variables, velocities, strict=True)]

@@ -36,8 +36,8 @@ CASES = {
     ],
     "QHM": [{"learning_rate": 0.2, "momentum": 0.8, "nu": 0.6}],
     "Yogi": [
-        {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.8, "epsilon": 0.01, "initial_accumulator": 0.5},
-        {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.8, "initial_accumulator": 0.5, "bias_correction": True},
+        {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.8, "epsilon": 0.01, "initial_accumulator": 0.43},
+        {"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.8, "initial_accumulator": 0.43, "bias_correction": True},
     ],
     "AdaBelief": [{"learning_rate": 0.05, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 0.003}],
     "LARS": [
@@ -83,7 +83,7 @@ def _make(namespace, name, arguments):
     return getattr(namespace, name)(**arguments)
 
 
-def make(name, arguments, **base_arguments):
+def make(name, arguments, /, **base_arguments):
     """Create our optimizer; what goes to Keras's base class goes to the inner optimizer of a wrapper."""
     if "inner" in arguments:
         inner, inner_arguments = arguments["inner"]
@@ -161,7 +161,7 @@ def eager_step(optimizer, variables):
 
 
 def values(variables):
-    return [keras.ops.convert_to_numpy(keras.ops.copy(v)).astype("float64") for v in variables]
+    return [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")).astype("float64") for v in variables]
 
 
 def compare(optimizer, oracle, steps=50, tolerance=1e-5, step=compiled_step, seen=lambda g, t: g, dtype="float32"):
