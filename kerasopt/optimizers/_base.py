@@ -4,6 +4,7 @@ This is the only module that touches hooks of Keras's base optimizer that its do
 `_backend_update_step`, `_apply_weight_decay`, `_use_weight_decay`, `_get_variable_index` and `_trainable_variables`.
 """
 
+import contextlib
 import inspect
 import math
 import numbers
@@ -58,6 +59,19 @@ def _checked(learning_rate, base_arguments):
     return learning_rate
 
 
+def _has_value(variable):
+    """Tell whether `variable` can be read outside of the step being compiled; False while its model is unbuilt."""
+    seen = []
+
+    def look(shape, dtype):
+        seen.append(tuple(ops.copy(variable).shape))  # TensorFlow gives an empty tensor where there is no value yet
+        return ops.zeros(shape, dtype)
+
+    with keras.StatelessScope():
+        keras.Variable(look, shape=(), dtype="float32", trainable=False)
+    return seen == [tuple(variable.shape)]
+
+
 class Optimizer(keras.optimizers.Optimizer):
     """Base of the package's optimizers: a subclass names its state in `build` and writes `update_step`.
 
@@ -99,7 +113,10 @@ class Optimizer(keras.optimizers.Optimizer):
         def initial_weights(shape, dtype):
             return ops.copy(variable)
 
-        return self.add_variable_from_reference(variable, name, initial_weights)
+        # XLA cannot create a variable from another one within a step. Keras initializes what is created in a stateless
+        # scope when the scope ends, outside of the step; that needs a variable which has its value by then.
+        with keras.StatelessScope() if _has_value(variable) else contextlib.nullcontext():
+            return self.add_variable_from_reference(variable, name, initial_weights)
 
     def slots_of(self, variable):
         """Return the slots of `variable`, in the order in which `build` names them."""
