@@ -8,10 +8,9 @@ from keras import ops
 from kerasopt.optimizers._base import Optimizer, within
 
 
-def _langevin(x):
-    """Return `coth(x) - 1 / x`, by its series where the difference loses digits."""
-    series = x / 3 - x**3 / 45 + 2 * x**5 / 945 - x**7 / 4725
-    return ops.where(x < 0.5, series, 1 / ops.tanh(x) - 1 / x)
+def _coth_minus_inverse(x):
+    """Return `coth(x) - 1 / x` for `x` from 0 to 0.5, to seven digits."""
+    return x / 3 - x**3 / 45 + 2 * x**5 / 945 - x**7 / 4725
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")
@@ -84,12 +83,14 @@ class RAdam(Optimizer):
     def _rho(self):
         """Return rho of this step.
 
-        The closed form is a difference of two numbers near `rho_inf`, of which single precision leaves nothing in the
-        first steps. With `h = -log(beta_2)` and `L(x) = coth(x) - 1 / x` it equals `t + L(h / 2) - t * L(t * h / 2)`.
+        In the first steps the closed form is a difference of two numbers near `rho_inf`, of which single precision
+        leaves nothing. With `h = -log(beta_2)` and `f(x) = coth(x) - 1 / x` it equals
+        `t + f(h / 2) - t * f(t * h / 2)`.
         """
-        t = self.step_number()
-        half = -math.log(self.beta_2) / 2
-        return t + _langevin(ops.convert_to_tensor(half, "float32")) - t * _langevin(t * half)
+        t, h = self.step_number(), -math.log(self.beta_2)
+        early = t + _coth_minus_inverse(h / 2) - t * _coth_minus_inverse(t * h / 2)
+        late = 2 / (1 - self.beta_2) - 1 - 2 * t / ops.expm1(t * h)
+        return ops.where(t * h < 1, early, late)
 
     def update_step(self, gradient, variable, learning_rate):
         """Make one step for one variable."""

@@ -138,10 +138,9 @@ def test_nesterov_gives_the_theta_of_the_textbook():
 
 
 def test_radam_knows_the_length_of_short_averages_to_seven_digits():
-    # The closed form in float64 has lost about 1e-16 * 2 / (1 - beta_2) of its 4 digits before the point.
     for beta_2 in (0.9, 0.999, 0.99999):
         optimizer = optimizers.RAdam(beta_2=beta_2)
-        for t in (1, 2, 4, 5, 10, 1000, 100_000):
+        for t in (1, 2, 4, 5, 10, 1000, 10**5, 10**7):
             optimizer.iterations.assign(t - 1)
             rho_inf = 2 / (1 - beta_2) - 1
             rho = rho_inf - 2 * t * beta_2**t / (1 - beta_2**t)
@@ -232,13 +231,13 @@ def test_lookahead_goes_around_any_optimizer(inner):
 def test_decay_of_kernels_only_survives_saving(inner, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
     model.compile(optimizers.DecayKernelsOnly(inner), "mse")
+    for variable in model.trainable_variables:
+        variable.assign(keras.ops.ones(variable.shape))
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded.optimizer.inner) is type(inner)
     for made in (model, loaded):
-        for variable in made.trainable_variables:
-            variable.assign(keras.ops.ones(variable.shape))
         zero = [keras.ops.zeros(v.shape) for v in made.trainable_variables]
         made.optimizer.apply(zero, made.trainable_variables)
         kernel, *vectors = table.values(made.trainable_variables)
