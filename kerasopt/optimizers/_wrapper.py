@@ -19,8 +19,7 @@ class Wrapper(Optimizer):
 
     def build(self, variables, **slots):
         """Build `inner`, then the wrapper's own slots."""
-        if not self.inner.built:
-            self.inner.build(variables)
+        self.inner.build(variables)
         super().build(variables, **slots)
 
     @property
