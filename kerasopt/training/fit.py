@@ -415,11 +415,13 @@ def _program(model, kind, data, shape, record):
 def _build(model, batch):
     """Create every variable of the model, its loss, its metrics and its optimizer before anything is compiled."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    # A model without `call` can only be built by its own train step. The scope discards every update.
-    with keras.StatelessScope(), contextlib.suppress(NotImplementedError):
-        prediction = model(x)
-        if getattr(model, "loss", None) is not None:
-            model.compute_loss(x, y, prediction, sample_weight)
-        model.compute_metrics(x, y, prediction, sample_weight=sample_weight)
+    # The scopes discard every update. A model without `call` can only be built by its own train step.
+    with contextlib.suppress(NotImplementedError):
+        with keras.StatelessScope():
+            prediction = model(x)
+        with keras.StatelessScope(state_mapping=[(v, v.value) for v in model.variables]):
+            if getattr(model, "loss", None) is not None:
+                model.compute_loss(x, y, prediction, sample_weight)
+            model.compute_metrics(x, y, prediction, sample_weight=sample_weight)
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
