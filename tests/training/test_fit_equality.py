@@ -12,6 +12,8 @@ import kerasopt
 
 from kerasopt.training.fit import _order, fit
 
+# Keras's variables lack what NumPy 2.4 wants of `__array__`; `get_weights` meets it.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 BACKEND = keras.backend.backend()
 EPOCHS = 3
 RNG = np.random.default_rng(7)
@@ -33,7 +35,6 @@ def classifier(*hidden, loss="sparse_categorical_crossentropy", metrics=("accura
 
 
 def weights(model):
-    """As `model.get_weights`, which NumPy's newest warnings stop on JAX."""
     return [keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in model.weights]
 
 
