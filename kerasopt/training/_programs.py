@@ -102,7 +102,8 @@ class JaxProgram:
         import jax.numpy as jnp
 
         tracker = _loss_tracker(model) if record else None
-        places = [i for i, v in enumerate(model.metrics_variables) if tracker and any(v is t for t in tracker.variables)]
+        tracked = tracker.variables if tracker else []
+        places = [i for i, v in enumerate(model.metrics_variables) if any(v is t for t in tracked)]
         optimizer_variables = model.optimizer.variables if kind == "train" else []
         self._variables = [model.trainable_variables, model.non_trainable_variables]
         self._variables += [optimizer_variables] if kind == "train" else []

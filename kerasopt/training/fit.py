@@ -9,9 +9,7 @@ import numpy as np
 
 from kerasopt.training._programs import make_program
 
-_BATCH_HOOKS = ("on_batch_begin", "on_batch_end") + tuple(
-    f"on_{what}_batch_{when}" for what in ("train", "test") for when in ("begin", "end")
-)
+_BATCH_HOOKS = [f"on_{what}batch_{when}" for what in ("", "train_", "test_") for when in ("begin", "end")]
 # Keras's own batch hooks that are as good at the end of a chunk, unless `save_freq` or `update_freq` counts batches.
 _PATIENT_CALLBACKS = (
     keras.callbacks.BackupAndRestore,
@@ -325,7 +323,7 @@ class _Pace:
         if impatient and not chunks:
             self._fixed = model.steps_per_execution
             name = type(impatient[0]).__name__
-            _say(model, f"{name} acts on every batch, so each is a call of its own (pass `chunks` to call it less often)")
+            _say(model, f"{name} acts on every batch, so each becomes a call of its own (`chunks` makes fewer)")
 
     def size(self):
         return self._fixed or self._size
@@ -336,7 +334,7 @@ class _Pace:
 
 
 def _acts_on_batches(callback):
-    if "epoch" != getattr(callback, "save_freq", getattr(callback, "update_freq", "epoch")):
+    if getattr(callback, "save_freq", getattr(callback, "update_freq", "epoch")) != "epoch":
         return True
     patient = [getattr(c, hook) for c in _PATIENT_CALLBACKS for hook in _BATCH_HOOKS]
     own = (getattr(callback, hook, None) for hook in _BATCH_HOOKS)
@@ -394,14 +392,14 @@ class _Steps:
 def _program(model, kind, data, shape, record):
     """Return the program for this step and these shapes, from the model's own store if it is there."""
     # Whatever `compile`, freezing or adding a metric replaces: a program holds these very objects.
-    parts = lambda: [model.optimizer, *model.metrics, *model.trainable_variables]  # noqa: E731
-    key = (kind, record, shape, str(keras.tree.map_structure(lambda a: a if a is None else (a.shape, a.dtype), data)))
-    held, programs = vars(model).get("_kerasopt_programs", ((), {}))
+    parts = lambda: [*([model.optimizer] if kind == "train" else []), *model.metrics, *model.trainable_variables]  # noqa: E731
+    key = (record, shape, str(keras.tree.map_structure(lambda a: a if a is None else (a.shape, a.dtype), data)))
+    # Not as an attribute, which Keras and TensorFlow would track and save.
+    store = vars(model).setdefault("_kerasopt_programs", {})
+    held, programs = store.get(kind, ((), {}))
     if len(held) != len(now := parts()) or any(a is not b for a, b in zip(held, now, strict=True)):
         _build(model, keras.tree.map_structure(lambda a: None if a is None else a[: shape[1]], data))
-        programs = {}
-        # Not as an attribute, which Keras and TensorFlow would track and save.
-        vars(model)["_kerasopt_programs"] = (parts(), programs)
+        store[kind] = (parts(), programs := {})
     if key not in programs:
         try:
             order = keras.ops.zeros(shape, "int32")

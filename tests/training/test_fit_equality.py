@@ -4,12 +4,11 @@ The file runs on the backend that Keras was started with; test_fit_jax.py runs i
 """
 
 import keras
-from keras import layers
 import numpy as np
 import pytest
+from keras import layers
 
 import kerasopt
-
 from kerasopt.training.fit import _order, fit
 
 # Keras's variables lack what NumPy 2.4 wants of `__array__`; `get_weights` meets it.
@@ -39,7 +38,7 @@ def weights(model):
 
 
 # TensorFlow's stock step is not compiled by XLA, which sums in another order: a hundred roundings of float32, to which
-# twelve steps of a small stable model enlarge one. On JAX both are compiled by XLA, and the fusion of a loop's body costs a rounding here and there.
+# twelve steps of a small stable model enlarge one. On JAX XLA compiles both: a rounding here and there.
 TOLERANCE = {"tensorflow": 2e-5, "jax": 2e-6}[BACKEND]
 
 
@@ -117,9 +116,8 @@ def test_our_optimizer(name):
 
 
 def regularized():
-    return layers.Dense(
-        5, "tanh", kernel_regularizer=keras.regularizers.L1L2(0.01, 0.02), kernel_constraint=keras.constraints.MaxNorm(1)
-    )
+    penalty = keras.regularizers.L1L2(0.01, 0.02)
+    return layers.Dense(5, "tanh", kernel_regularizer=penalty, kernel_constraint=keras.constraints.MaxNorm(1))
 
 
 def test_regularizers_and_constraints():
