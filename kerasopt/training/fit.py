@@ -357,10 +357,10 @@ class _Steps:
 
     def run(self, order, pace, before, after):
         """Take every step once, in chunks between calls of `before` and `after`; return the logs."""
-        order = keras.ops.convert_to_tensor(order)
         done = used = 0
         for program, (steps, batch_size) in self._programs:
-            part = keras.ops.reshape(order[used : used + steps * batch_size], (steps, batch_size))
+            part = order[used : used + steps * batch_size].reshape(steps, batch_size)
+            part = keras.ops.convert_to_tensor(part)
             first = 0
             while first < steps:
                 last = min(first + pace.size(), steps)
