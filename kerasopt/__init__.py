@@ -4,7 +4,9 @@ from kerasopt import _runtime
 
 _runtime.start()
 
-from kerasopt import datasets, plotting  # noqa: E402  (Keras must have started)
+# Keras must have started before anything else is imported.
+from kerasopt import datasets, optimizers, plotting, training  # noqa: E402
+from kerasopt.training import compare, fit  # noqa: E402
 
-__all__ = ["datasets", "plotting"]
+__all__ = ["compare", "datasets", "fit", "optimizers", "plotting", "training"]
 __version__ = "0.1.0"
