@@ -1,19 +1,19 @@
 # Every target first makes .venv from the locked requirements.txt: with uv where it is installed, with pip otherwise.
 PYTHON ?= python3
 CHAPTER ?= 01
-BACKENDS := jax==0.10.2 optax==0.2.8 torch==2.13.0
+BACKENDS := jax==0.10.2 optax==0.2.8 torch==2.13.0 prodigyopt==1.1.2 schedulefree==1.4.1
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-ifdef KERASOPT_MNIST  # notebooks run in their own folder: a relative path would lead them astray
-export KERASOPT_MNIST := $(abspath $(KERASOPT_MNIST))
-endif
 
 .DEFAULT_GOAL := help
 .PHONY: help run test backends lab notebooks lint bench lock clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "kerasopt needs Python 3.11 to 3.13. Name one: make PYTHON=python3.12"; exit 1; }
+	@echo "Making .venv, once: some minutes, mostly TensorFlow."
 	@if command -v uv >/dev/null; then \
 	  uv venv --quiet --clear --seed --python $(PYTHON) .venv && \
 	  uv pip install --quiet --python $(BIN)/python -r requirements.txt && \
@@ -44,7 +44,7 @@ lint: .venv/ready  ## check style and formatting of code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/ready  ## measure what the documentation quotes
+bench: .venv/ready  ## measure what the documentation quotes, and draw what it shows
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 lock: pyproject.toml  ## pin requirements.txt anew, for every platform and Python version (needs uv)

@@ -2,8 +2,8 @@
 
 TensorFlow writes about nine start-up lines to file descriptor 2, past every Python logger and every environment
 variable, and a notebook stores them in its output. They are held back while the backend is imported and its devices
-are discovered, and given back if that fails. Nothing is hidden afterwards. Set ``KERASOPT_VERBOSE=1`` to see them, for
-instance to learn why a GPU was not found.
+are discovered, and given back if that fails with an exception. Nothing is hidden afterwards. Set ``KERASOPT_VERBOSE=1``
+to see them, for instance to learn why a GPU was not found or why the process crashed.
 """
 
 import contextlib
@@ -51,8 +51,8 @@ def _discover_devices():
         import tensorflow as tf
 
         for gpu in tf.config.list_physical_devices("GPU"):
-            # Refused once the GPU is in use: whoever started it first has chosen.
-            with contextlib.suppress(RuntimeError):
+            # Refused once the GPU is in use or divided into virtual ones: whoever started it first has chosen.
+            with contextlib.suppress(RuntimeError, ValueError):
                 tf.config.experimental.set_memory_growth(gpu, True)
 
 

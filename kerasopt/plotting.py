@@ -17,7 +17,6 @@ STYLE = {
     "figure.dpi": 96,
     "font.size": 9,
     "grid.alpha": 0.25,
-    "legend.frameon": False,
 }
 
 
@@ -68,7 +67,7 @@ def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1):
             ax.fill_between(points, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.2, linewidth=0)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.legend()
+    ax.legend(frameon=False)
     return ax
 
 

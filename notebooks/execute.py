@@ -5,6 +5,7 @@ With `--run 01` only chapter 01: progress and key figures in the terminal, its p
 """
 
 import argparse
+import html
 import os
 from pathlib import Path
 import re
@@ -30,6 +31,17 @@ import sys
 if "google.colab" in sys.modules:
     %pip install -q "kerasopt @ git+{repository}"
 """
+
+
+def prepare_environment():
+    """Set what the kernels inherit."""
+    data = os.environ.get("KERASOPT_MNIST")
+    if (
+        data and data != "synthetic"
+    ):  # kernels run in this folder, where a relative path leads astray
+        os.environ["KERASOPT_MNIST"] = str(Path(data).expanduser().absolute())
+    # On a GPU, TensorFlow tells of every device it creates, after its import, into the outputs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def chapters():
@@ -103,7 +115,8 @@ def heading(cells):
 
 def printed(cell):
     """What a cell wrote to standard output."""
-    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+    outputs = cell.get("outputs", [])
+    return "".join(output.text for output in outputs if output.get("name") == "stdout")
 
 
 def page(notebook, title):
@@ -111,19 +124,16 @@ def page(notebook, title):
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = _formulas_to_mathml(cell.source)
-    exporter = HTMLExporter(
-        require_js_url="", mathjax_url="", jquery_url="", exclude_anchor_links=True
-    )
-    html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    html = re.sub(
-        r"<script[^>]*>(?:(?!</script>).)*(?:mermaid|MathJax)(?:(?!</script>).)*</script>",
-        "",
-        html,
-        flags=re.S,
-    )
+            # The badge is a picture from the network, and the link does without it.
+            cell.source = re.sub(r"\[!\[(.+?)\]\(.+?\)\]\((.+?)\)", r"[\1](\2)", cell.source)
+            cell.source = formulas_to_mathml(cell.source)
+    exporter = HTMLExporter(require_js_url="", mathjax_url="", jquery_url="")
+    text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    # The template would fetch these two libraries, and we need neither.
+    unwanted = r"<script[^>]*>(?:(?!</script>).)*(?:mermaid|MathJax)(?:(?!</script>).)*</script>"
+    text = re.sub(unwanted, "", text, flags=re.DOTALL)
     alternatives = iter([_alternative(cell) for cell in notebook.cells for _ in pictures(cell)])
-    return re.sub(r'alt="No description[^"]*"', lambda _: f'alt="{next(alternatives)}"', html)
+    return re.sub(r'alt="No description[^"]*"', lambda _: f'alt="{next(alternatives)}"', text)
 
 
 def pictures(cell):
@@ -132,15 +142,17 @@ def pictures(cell):
 
 
 def _alternative(cell):
-    return cell.metadata["mystnb"]["image"]["alt"]
+    return html.escape(cell.metadata["mystnb"]["image"]["alt"])
 
 
-def _formulas_to_mathml(text):
+def formulas_to_mathml(text):
+    """Replace TeX formulas between dollar signs by MathML, which browsers show by themselves."""
+
     def convert(match):
         display = "block" if match[1] else "inline"
         return latex2mathml.converter.convert(match[1] or match[2], display=display)
 
-    return re.sub(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", convert, text, flags=re.DOTALL)
+    return re.sub(r"\$\$(.+?)\$\$|\$([^$]+?)\$", convert, text, flags=re.DOTALL)
 
 
 def run(chapter):
@@ -152,15 +164,10 @@ def run(chapter):
         )
     (path,) = matches
     began = time.monotonic()
-    seen = set()
 
     def report(number, count, title):
-        if title not in seen:
-            seen.add(title)
-            print(
-                f"  {time.monotonic() - began:5.1f} s   cell {number:2} of {count}   {title}",
-                flush=True,
-            )
+        seconds = time.monotonic() - began
+        print(f"  {seconds:5.1f} s   cell {number:2} of {count}   {title}", flush=True)
 
     print(f"Chapter {path.stem}, from a fresh kernel:")
     try:
@@ -169,8 +176,9 @@ def run(chapter):
         raise SystemExit(f"{error}\nChapter {path.stem} failed.") from None
     print()
     for cell in notebook.cells:
-        if "key-figures" in cell.metadata.get("tags", []):
-            print(printed(cell), end="")
+        text = printed(cell)
+        if text.startswith("MNIST cannot be had") or "key-figures" in cell.metadata.get("tags", []):
+            print(text, end="")
     target = ROOT / "_build" / "run" / f"{path.stem}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page(notebook, path.stem), encoding="utf-8")
@@ -204,4 +212,5 @@ if __name__ == "__main__":
         "--run", metavar="CHAPTER", help="execute this chapter only, into _build/run"
     )
     arguments = parser.parse_args()
+    prepare_environment()
     sys.exit(run(arguments.run) if arguments.run else execute_all())

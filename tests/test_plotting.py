@@ -44,6 +44,7 @@ def test_curves_show_mean_and_range():
     (band,) = ax.collections
     assert band.get_paths()[0].get_extents().bounds == (0, 1, 1, 6), "from the lowest run to the highest"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "many"]
+    assert not ax.get_legend().get_frame_on()
 
 
 def test_images_stand_in_reading_order_under_their_labels():

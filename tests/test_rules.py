@@ -131,6 +131,19 @@ def test_notebook_carries_the_current_address_and_no_machine(path, notebook):
     assert not re.search(r"/(root|home|Users|work|tmp)/", path.read_text(encoding="utf-8"))
 
 
-def test_the_readme_carries_the_current_address():
+def test_the_readme_carries_the_current_address_and_its_links_lead_somewhere():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"https://github\.com/[\w.-]+/[\w.-]+", readme)) == {execute.REPOSITORY}
+    for link in re.findall(r"\]\((?!https?:)(.+?)\)", readme):
+        assert (ROOT / link).is_file(), link
+
+
+def test_chapter_01_was_stored_with_the_accuracy_that_it_promises():
+    text = NOTEBOOKS["01_first_network"].read_text(encoding="utf-8")
+    (accuracy,) = re.findall(r"test accuracy +(\d+\.\d+)% after", text)
+    assert 97.5 <= float(accuracy) <= 98.5, "stored outputs are of the real MNIST"
+
+
+def test_formulas_become_mathml():
+    assert "$" not in execute.formulas_to_mathml("a $x_1\n+ 1$ and $$\\sum x$$")
+    assert 'display="block"' in execute.formulas_to_mathml("$$x$$")

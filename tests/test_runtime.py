@@ -52,6 +52,15 @@ def test_standard_error_is_given_back_when_the_block_fails(capfd):
     assert capfd.readouterr().err == "the reason"
 
 
+def test_a_process_without_standard_error_is_left_alone(monkeypatch):
+    def no_such_descriptor(descriptor):
+        raise OSError("bad file descriptor")
+
+    monkeypatch.setattr(os, "dup", no_such_descriptor)
+    with _runtime.held_stderr():
+        pass
+
+
 @pytest.mark.parametrize(("value", "heard"), [("1", True), ("0", False), ("", False)])
 def test_the_opt_out_shows_the_start(monkeypatch, capfd, value, heard):
     monkeypatch.setenv("KERASOPT_VERBOSE", value)
@@ -61,18 +70,18 @@ def test_the_opt_out_shows_the_start(monkeypatch, capfd, value, heard):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the switch is TensorFlow's")
-@pytest.mark.parametrize("already_in_use", [False, True])
-def test_every_gpu_is_told_to_grow(monkeypatch, already_in_use):
+@pytest.mark.parametrize("refusal", [None, RuntimeError("already initialized"), ValueError("virtual devices")])
+def test_every_gpu_is_told_to_grow(monkeypatch, refusal):
     import tensorflow as tf
 
     told = []
 
     def set_memory_growth(gpu, enable):
-        if already_in_use:
-            raise RuntimeError("Physical devices cannot be modified after being initialized")
+        if refusal:
+            raise refusal
         told.append((gpu, enable))
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu 0", "gpu 1"] if kind == "GPU" else [])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", set_memory_growth)
     _runtime._discover_devices()
-    assert told == ([] if already_in_use else [("gpu 0", True), ("gpu 1", True)])
+    assert told == ([] if refusal else [("gpu 0", True), ("gpu 1", True)])

@@ -1,9 +1,13 @@
 """The real MNIST, from wherever it is, or the drawn digits where there is no network."""
 
 import contextlib
+import lzma
 import os
 import socket
 import tempfile
+import time
+import urllib.parse
+import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,7 +20,7 @@ from kerasopt.datasets.digits import synthetic_digits
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 MAX_BYTES = 256 * 2**20  # of one array: five times MNIST's largest, and still no decompression bomb
-TIMEOUT = 15  # seconds without an answer before the network counts as absent
+TIMEOUT = 10  # seconds without an answer before the network counts as absent
 
 
 def load_mnist(path=None, source=None):
@@ -24,8 +28,9 @@ def load_mnist(path=None, source=None):
 
     Looks, in this order, at `path`; the file that the environment variable `KERASOPT_MNIST` names; `data/mnist.npz` of
     a checkout of this project; Keras's cache (`~/.keras/datasets/mnist.npz`); then downloads the file that Keras uses,
-    checked by its SHA-256, into the checkout's `data/` or else Keras's cache. Without a network it says so in one line
-    and returns `synthetic_digits()`. A file that is found but broken is an error, never skipped.
+    checked by its SHA-256, into the checkout's `data/` or else Keras's cache. Where that fails it says why in one line
+    and returns `synthetic_digits()`, as it does without a word where `KERASOPT_MNIST=synthetic`. A file that is found
+    but broken is an error, never skipped.
 
     Args:
         path: A file to read instead of looking for one: an `.npz` with `x_train`, `y_train`, `x_test`, `y_test`.
@@ -52,11 +57,14 @@ def load_mnist(path=None, source=None):
         if path is not None:
             raise ValueError(f'Argument `path` must be None when source="synthetic". Received: path={path!r}')
         return synthetic_digits()
-    named = path if path is not None else os.environ.get("KERASOPT_MNIST") or None
-    if named is not None:
-        if not Path(named).expanduser().exists():
+    variable = os.environ.get("KERASOPT_MNIST", "")
+    if variable == "synthetic" and path is None and source is None:
+        return synthetic_digits()
+    if path is not None or variable not in ("", "synthetic"):
+        named = Path(variable if path is None else path).expanduser().absolute()
+        if not named.exists():
             argument = "Argument `path`" if path is not None else "Environment variable `KERASOPT_MNIST`"
-            raise FileNotFoundError(f"{argument} must name a file that exists. Received: {Path(named).absolute()}")
+            raise FileNotFoundError(f"{argument} must name a file that exists. Received: {named}")
         return _read_npz(named)
     for candidate in _places():
         if candidate.exists():
@@ -67,11 +75,11 @@ def load_mnist(path=None, source=None):
         if source == "mnist":
             looked = ", ".join(str(place) for place in _places())
             raise OSError(
-                f'source="mnist", but MNIST cannot be had. Tried: the environment variable KERASOPT_MNIST (not set), '
+                'source="mnist", but MNIST cannot be had. Tried: the environment variable KERASOPT_MNIST (no file), '
                 f"{looked} (no such file), {ORIGIN} ({error}). Place the file by hand at one of them."
             ) from error
-    print("MNIST cannot be downloaded: using the offline digits of kerasopt.datasets.synthetic_digits instead.")
-    return synthetic_digits()
+        print(f"MNIST cannot be had ({error}): using the offline digits of kerasopt.datasets.synthetic_digits instead.")
+        return synthetic_digits()
 
 
 def _read_npz(path):
@@ -87,14 +95,13 @@ def _read_npz(path):
         ValueError: If it is not a valid MNIST archive; the text says what is wrong.
         OSError: If the file cannot be read.
     """
-    path = Path(path).expanduser()
     if path.is_dir():
-        raise IsADirectoryError(f"An MNIST archive must be a file. Received: the directory {path.absolute()}")
+        raise IsADirectoryError(f"An MNIST archive must be a file. Received: the directory {path}")
     try:
         with zipfile.ZipFile(path) as archive:
             splits = [_read_split(archive, split) for split in ("train", "test")]
-    # What zipfile and zlib raise for damaged files, NotImplementedError and RuntimeError for exotic or encrypted ones.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    # What zipfile and its decompressors raise for damaged files; the last two for encrypted and exotic ones.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError, RuntimeError) as error:
         raise ValueError(f"{path} is not an .npz archive, or is damaged: {error}") from error
     except _BadArrayError as error:
         raise ValueError(f"{path} is not a valid MNIST archive: {error}") from error
@@ -150,6 +157,7 @@ def _download(destination):
     """Fetch MNIST through Keras (progress bar, SHA-256) into a temporary folder, then rename it into place."""
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
+        _knock(ORIGIN)
         with tempfile.TemporaryDirectory(dir=destination.parent) as folder, _timeout(TIMEOUT):
             fetched = keras.utils.get_file("mnist.npz", ORIGIN, file_hash=SHA256, cache_dir=folder, cache_subdir="")
             os.replace(fetched, destination)
@@ -159,6 +167,22 @@ def _download(destination):
     except Exception as error:
         raise OSError(str(error)) from error
     return destination
+
+
+def _knock(url):
+    """Raise OSError unless the server answers soon: behind a silent firewall a download would wait at every address."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or urllib.request.getproxies():
+        return
+    addresses = socket.getaddrinfo(parts.hostname, parts.port or parts.scheme, type=socket.SOCK_STREAM)
+    stop = time.monotonic() + TIMEOUT
+    for *_, address in addresses:
+        try:
+            socket.create_connection(address[:2], timeout=max(0.1, stop - time.monotonic())).close()
+            return
+        except OSError as error:
+            reason = error
+    raise reason
 
 
 @contextlib.contextmanager

@@ -1,10 +1,18 @@
 """Where MNIST is looked for, and every kind of file that is refused."""
 
+import contextlib
 import hashlib
+import inspect
 import io
 import os
+import re
+import socket
+import tempfile
+import urllib.request
 import zipfile
+from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -71,14 +79,59 @@ def test_lookup_order(tmp_path, monkeypatch, places, capsys):
 
 def test_without_a_network_it_draws_and_says_so(places, capsys):
     assert load_mnist() == "drawn"
-    assert "MNIST cannot be downloaded: using the offline digits" in capsys.readouterr().out
+    assert re.search(r"MNIST cannot be had \(.*refused\): using the offline digits", capsys.readouterr().out)
     assert not list(places[0].parent.iterdir()), "nothing half-written stays"
 
 
-def test_synthetic_can_be_asked_for(places, capsys):
-    write(places[0])
+def test_synthetic_can_be_asked_for(monkeypatch, places, capsys):
+    good = write(places[0])
     assert load_mnist(source="synthetic") == "drawn"
+    monkeypatch.setenv("KERASOPT_MNIST", "synthetic")
+    assert load_mnist() == "drawn"
     assert capsys.readouterr().out == ""
+    assert len(load_mnist(good)[0][0]) == len(load_mnist(source="mnist")[0][0]) == 3, "the arguments have the last word"
+
+
+def test_the_places_are_the_checkout_and_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    cache = tmp_path / "home" / "datasets" / "mnist.npz"
+    monkeypatch.setattr(mnist, "__file__", str(tmp_path / "site" / "kerasopt" / "datasets" / "mnist.py"))
+    assert mnist._places() == [cache], "installed without a checkout"
+    card = tmp_path / "site" / "data" / "README.md"
+    card.parent.mkdir(parents=True)
+    card.touch()
+    assert mnist._places() == [card.with_name("mnist.npz"), cache]
+
+
+def test_the_download_is_the_one_that_keras_uses():
+    source = inspect.getsource(keras.datasets.mnist.load_data)
+    folder, _, name = mnist.ORIGIN.rpartition("/")
+    assert folder in source
+    assert name in source
+    assert mnist.SHA256 in source
+
+
+def test_the_time_limit_is_put_back():
+    before = socket.getdefaulttimeout()
+    with mnist._timeout(3):
+        assert socket.getdefaulttimeout() == 3
+    assert socket.getdefaulttimeout() == before
+
+
+def test_a_silent_server_counts_as_no_network(monkeypatch):
+    tried = []
+
+    def silent(address, timeout):
+        tried.append((address, timeout))
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", ("192.0.2.1", 443))] * 2)
+    monkeypatch.setattr(socket, "create_connection", silent)
+    with pytest.raises(TimeoutError, match="no answer"):
+        mnist._knock("https://example.org/mnist.npz")
+    assert [address for address, _ in tried] == [("192.0.2.1", 443)] * 2
+    assert all(0 < timeout <= mnist.TIMEOUT for _, timeout in tried)
 
 
 def test_mnist_can_be_insisted_on(places):
@@ -88,12 +141,14 @@ def test_mnist_can_be_insisted_on(places):
         assert tried in str(error.value)
 
 
-def test_a_download_with_the_wrong_checksum_is_discarded(tmp_path, monkeypatch, places):
+def test_a_download_with_the_wrong_checksum_is_discarded(tmp_path, monkeypatch, places, capsys):
     serve(tmp_path, monkeypatch)
     monkeypatch.setattr(mnist, "SHA256", "0" * 64)
     with pytest.raises(OSError, match="hash"):
         load_mnist(source="mnist")
     assert not list(places[0].parent.iterdir())
+    assert load_mnist() == "drawn"
+    assert re.search(r"MNIST cannot be had \(.*hash", capsys.readouterr().out), "the line says why"
 
 
 def test_an_interrupted_download_leaves_nothing(monkeypatch, places):
@@ -102,6 +157,7 @@ def test_an_interrupted_download_leaves_nothing(monkeypatch, places):
             file.write(b"half")
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(mnist, "ORIGIN", "file:///mnist.npz")
     monkeypatch.setattr(mnist.keras.utils, "get_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load_mnist()
@@ -111,7 +167,7 @@ def test_an_interrupted_download_leaves_nothing(monkeypatch, places):
 def test_a_broken_file_in_a_known_place_is_an_error_not_a_reason_to_draw(places):
     places[1].parent.mkdir()
     places[1].write_bytes(b"")
-    with pytest.raises(ValueError, match=str(places[1])):
+    with pytest.raises(ValueError, match=re.escape(str(places[1]))):
         load_mnist()
 
 
@@ -217,15 +273,27 @@ def test_a_directory_is_refused(tmp_path):
         load_mnist(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows knows no such permission")
-def test_a_file_without_permission_is_an_error(tmp_path):
-    path = write(tmp_path / "secret.npz")
-    path.chmod(0)
+@contextlib.contextmanager
+def ordinary_user():
+    """Be nobody for a moment where the tests run as the superuser, who may read everything."""
     user = os.geteuid()
-    if user == 0:  # the superuser may read everything: be nobody for a moment
+    if user == 0:
         os.seteuid(65534)
     try:
-        with pytest.raises(PermissionError):
-            load_mnist(path)
+        yield
     finally:
         os.seteuid(user)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows knows no such permission")
+def test_a_file_without_permission_is_an_error():
+    # Not pytest's own folder, into which only the user who runs the tests may look.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = write(Path(folder) / "secret.npz")
+        path.chmod(0o644)
+        with ordinary_user():
+            load_mnist(path)
+        path.chmod(0)
+        with ordinary_user(), pytest.raises(PermissionError):
+            load_mnist(path)

@@ -4,9 +4,10 @@ import inspect
 
 import keras
 import numpy as np
-from oracles import optimizers as oracles
 
 from kerasopt import optimizers
+
+from ..oracles import optimizers as oracles
 
 CLASSES = {name: getattr(optimizers, name) for name in optimizers.__all__}
 # It makes no step of its own, so there is no oracle: `test_decay.py` shows what it leaves to the inner optimizer.

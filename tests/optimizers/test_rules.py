@@ -4,8 +4,8 @@ import inspect
 
 import keras
 import pytest
-from oracles import optimizers as oracles
 
+from ..oracles import optimizers as oracles
 from . import table
 
 

@@ -1,6 +1,6 @@
 """What `fit` does besides arithmetic: callbacks, chunks, records, fall-backs, reuse, interrupts.
 
-The file runs on the backend that Keras was started with; test_fit_jax.py runs it once more on JAX.
+The file runs on the backend that Keras was started with; test_backends.py runs it once more on JAX.
 """
 
 import copy
@@ -13,11 +13,8 @@ import psutil
 import pytest
 from keras import layers
 
-from kerasopt.training import _programs
 from kerasopt.training.fit import fit
 
-# Keras's variables lack what NumPy 2.4 wants of `__array__`; saving and `get_weights` meet it.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(80, 4)).astype("float32")
 Y = (X @ RNG.normal(size=(4, 1))).astype("float32")
@@ -32,20 +29,6 @@ def net(*hidden, optimizer=None, seed=0, **arguments):
 
 def kernel(model):
     return model.get_weights()[0].ravel().tolist()
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """Counts the programs that are compiled."""
-    made = []
-
-    def make_program(*arguments):
-        made.append(arguments[1])
-        return _programs.make_program(*arguments)
-
-    # The package's name `fit` is the function; the module is what it was defined in.
-    monkeypatch.setitem(fit.__globals__, "make_program", make_program)
-    return made
 
 
 class Diary(keras.callbacks.Callback):

@@ -1,6 +1,6 @@
 """`fit` against `Model.fit` in the same batch order: the same losses and weights, whatever the model is made of.
 
-The file runs on the backend that Keras was started with; test_fit_jax.py runs it once more on JAX.
+The file runs on the backend that Keras was started with; test_backends.py runs it once more on JAX.
 """
 
 import keras
@@ -11,8 +11,6 @@ from keras import layers
 import kerasopt
 from kerasopt.training.fit import _order, fit
 
-# Keras's variables lack what NumPy 2.4 wants of `__array__`; `get_weights` meets it.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 BACKEND = keras.backend.backend()
 EPOCHS = 3
 RNG = np.random.default_rng(7)

@@ -1,4 +1,4 @@
-"""Sharpness-aware training. Run with KERAS_BACKEND=jax or torch for those; test_sam_backends.py does."""
+"""Sharpness-aware training. Run with KERAS_BACKEND=jax or torch for those; test_backends.py does."""
 
 import subprocess
 import sys
@@ -11,9 +11,6 @@ import pytest
 from keras import layers
 
 from kerasopt.training import SAM
-
-# Reading or saving any variable of Keras 3.15 warns so with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)

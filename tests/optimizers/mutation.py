@@ -1,7 +1,7 @@
 """Break every optimizer in every small way, and see whether the comparison with the oracles notices.
 
-    python benchmarks/mutation.py                  # all optimizers, a few minutes
-    python benchmarks/mutation.py Adam Lookahead   # only the files of these
+    python -m tests.optimizers.mutation                  # all optimizers, a few minutes
+    python -m tests.optimizers.mutation Adam Lookahead   # only the files of these
 
 In each file of `kerasopt/optimizers` every arithmetic operator, sign, comparison, condition, number, root, maximum and
 assignment outside of the constructors is changed, one at a time, in memory. A change that no check notices is
@@ -20,12 +20,13 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "numpy"
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from optimizers import table  # noqa: E402
-from optimizers import test_meanings as meanings  # noqa: E402
+
+from tests.optimizers import table  # noqa: E402
+from tests.optimizers import test_meanings as meanings  # noqa: E402
 
 PACKAGE = ROOT / "kerasopt" / "optimizers"
 # Constructors and what they call are for the tests of arguments and configuration, not for the oracles.
@@ -175,7 +176,7 @@ class Replay:
             weights = oracle.step(weights, g)
             self.path.append(weights)
 
-    def step(self, weights, gradients):  # noqa: D102
+    def step(self, weights, gradients):
         self.t = getattr(self, "t", -1) + 1
         return self.path[self.t]
 
@@ -186,7 +187,7 @@ class Decayed:
     def __init__(self, oracle, factor):
         self.oracle, self.factor = oracle, factor
 
-    def step(self, weights, gradients):  # noqa: D102
+    def step(self, weights, gradients):
         for w, state in zip(weights, getattr(self.oracle, "state", []), strict=False):
             state.initial = state.initial - self.factor * w
         return self.oracle.step([w - self.factor * w for w in weights], gradients)
