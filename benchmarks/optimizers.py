@@ -4,7 +4,8 @@
     python benchmarks/optimizers.py --backend jax Adam SGD    # one backend, some optimizers; prints only
 
 A step is the forward pass, the gradients and the update, many steps in one XLA program (`tf.while_loop`,
-`lax.fori_loop`). Ours and the built-in take turns in one process; times are medians of the turns, as is their ratio.
+`lax.fori_loop`). Ours and the built-in take turns in one process; times are medians of the turns, and so is their
+ratio.
 """
 
 import argparse

@@ -91,20 +91,20 @@ class Optimizer(keras.optimizers.Optimizer):
             variables: The model's trainable variables.
             scalars: The state kept once for the model: a dictionary from attribute names to first values.
             **slots: The state kept for each variable, from the slot's name to its first value: a number for a tensor
-                shaped as the variable, `"weights"` for a copy of the variable, `"scalar"` for one zero.
+                shaped as the variable, `"weights"` for a copy of the variable, `"scalar"` for one zero in float32.
         """
         if self.built:
             return
         super().build(variables)
         for name, start in (scalars or {}).items():
-            # float32 whatever the variables are: half precision cannot hold a product or a sum over many steps.
+            # In float32 whatever the variables are: half precision cannot hold a product or a sum over many steps.
             start = keras.initializers.Constant(start)
             setattr(self, name, self.add_variable((), start, "float32", aggregation="only_first_replica", name=name))
         self._slots = [[self._add_slot(v, name, start) for name, start in slots.items()] for v in variables]
 
     def _add_slot(self, variable, name, start):
         if start == "scalar":
-            return self.add_variable((), "zeros", variable.dtype, name=name)
+            return self.add_variable((), "zeros", "float32", name=name)
         if start != "weights":
             return self.add_variable_from_reference(variable, name, keras.initializers.Constant(start))
 
@@ -154,9 +154,16 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def apply(self, grads, trainable_variables=None):
         """Update the variables as Keras does, with the sparse gradients of embeddings made dense."""
-        # Reshaping is what turns TensorFlow's IndexedSlices into a tensor; of a tensor it costs nothing.
-        grads = [g if g is None else ops.reshape(g, g.shape) for g in grads]
+        # TensorFlow's IndexedSlices, the one kind that has this attribute, become a tensor by adding a number to them.
+        grads = [ops.add(g, 0.0) if hasattr(g, "dense_shape") else g for g in grads]
         super().apply(grads, trainable_variables)
+
+    def finalize_variable_values(self, var_list):
+        """Overwrite the variables with their moving averages where `use_ema` is on."""
+        super().finalize_variable_values(var_list)
+        for variable in var_list:
+            # On JAX the two now share a buffer, which makes the next compiled step, and so a second `fit`, fail.
+            variable.assign(ops.copy(variable))
 
     def _apply_weight_decay(self, variables):
         if not self.own_weight_decay:

@@ -41,6 +41,16 @@ class Wrapper(Optimizer):
         """The steps that `inner` has made."""
         return self.inner.iterations
 
+    @property
+    def loss_scale_factor(self):
+        """The factor of `inner`, which a `LossScaleOptimizer` around this optimizer sets to None."""
+        return self.inner.loss_scale_factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, factor):
+        if hasattr(self, "inner"):  # Keras's constructor sets it first
+            self.inner.loss_scale_factor = factor
+
     def scale_loss(self, loss):
         """Scale the loss as `inner` wants it."""
         return self.inner.scale_loss(loss)
@@ -52,6 +62,7 @@ class Wrapper(Optimizer):
     def finalize_variable_values(self, var_list):
         """Let `inner` set the final values, as with `use_ema`."""
         self.inner.finalize_variable_values(var_list)
+        super().finalize_variable_values(var_list)
 
     def get_config(self):
         """Return the constructor's arguments, `inner` serialized."""

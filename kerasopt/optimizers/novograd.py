@@ -69,10 +69,10 @@ class NovoGrad(Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Make one step for one variable."""
         g, lr, momentum, second_moment = self.unpack(gradient, variable, learning_rate)
-        square = ops.cast(ops.square(norm(g)), g.dtype)
+        square = ops.square(norm(g))
         later = self.beta_2 * second_moment + (1 - self.beta_2) * square
         v = ops.where(ops.equal(self.iterations, 0), square, later)
-        normalized = g / (ops.sqrt(v) + self.epsilon)
+        normalized = g / ops.cast(ops.sqrt(v) + self.epsilon, g.dtype)
         if self.decays(variable):
             normalized = normalized + self.weight_decay * variable
         m = self.beta_1 * momentum + normalized

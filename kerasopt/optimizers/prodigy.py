@@ -113,7 +113,7 @@ class Prodigy(Optimizer):
         self._measuring = False
 
         slots = [self.slots_of(variable) for variable in variables]
-        numerator = sum(ops.cast(numerator, "float32") for *_, numerator in slots)
+        numerator = sum(numerator for *_, numerator in slots)
         denominator = sum(ops.sum(ops.cast(ops.abs(s), "float32")) for _, _, s, _, _ in slots)
         estimate = self.d_coefficient * numerator / ops.where(denominator > 0, denominator, 1.0)
         d, d_max = ops.convert_to_tensor(self.d), ops.maximum(self.d_max, estimate)
@@ -129,10 +129,10 @@ class Prodigy(Optimizer):
         if self._measuring:
             beta_3 = self.beta_2**0.5 if self.beta_3 is None else self.beta_3
             scale = d / self.initial_d
-            progress = ops.sum(g * (initial - variable))
-            self.assign(numerator, beta_3 * numerator + scale * step * progress)
-            self.assign(momentum, self.beta_1 * momentum + d * (1 - self.beta_1) * g)
-            self.assign(velocity, self.beta_2 * velocity + (1 - self.beta_2) * ops.square(d * g))
+            progress = ops.sum(ops.cast(scale * step * g * (initial - variable), "float32"))
+            self.assign(numerator, beta_3 * numerator + progress)
+            self.assign(momentum, momentum + (1 - self.beta_1) * (d * g - momentum))
+            self.assign(velocity, velocity + (1 - self.beta_2) * (ops.square(d * g) - velocity))
             self.assign(gradient_sum, beta_3 * gradient_sum + scale * (d if self.safeguard_warmup else step) * g)
         else:
             update = momentum / (ops.sqrt(velocity) + d * self.epsilon)

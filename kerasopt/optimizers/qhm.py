@@ -61,6 +61,6 @@ class QHM(Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Make one step for one variable."""
         g, lr, mean_gradient = self.unpack(gradient, variable, learning_rate)
-        d = self.momentum * mean_gradient + (1 - self.momentum) * g
+        d = mean_gradient + (1 - self.momentum) * (g - mean_gradient)
         self.assign(mean_gradient, d)
         self.assign_sub(variable, lr * ((1 - self.nu) * g + self.nu * d))

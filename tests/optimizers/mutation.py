@@ -19,8 +19,7 @@ import warnings
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "numpy"
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+ROOT = Path(__file__).parents[2]
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
@@ -32,7 +31,14 @@ PACKAGE = ROOT / "kerasopt" / "optimizers"
 # Constructors and what they call are for the tests of arguments and configuration, not for the oracles.
 LEFT_OUT = {"__init__", "get_config", "from_config", "_argument_names", "within", "at_least", "flag", "_checked"}
 # What only other backends or Keras's training loop call: `tests/optimizers/test_training.py` and others see to these.
-LEFT_OUT |= {"_has_value", "scale_loss", "finalize_variable_values", "exclude_from_weight_decay", "learning_rate"}
+LEFT_OUT |= {
+    "_has_value",
+    "scale_loss",
+    "loss_scale_factor",
+    "finalize_variable_values",
+    "exclude_from_weight_decay",
+    "learning_rate",
+}
 STEPS = 50
 
 OPERATORS = {
@@ -72,6 +78,7 @@ EQUIVALENT = {
     ("_base", "with keras.StatelessScope() if _has_value(variable)", "condition negated"): (
         "matters within TensorFlow's compiled steps only, and test_meanings.py compiles them"
     ),
+    ("_base", "ops.add(g, 0.0)", "0.0 -> "): "TensorFlow's sparse gradients only, with which test_training.py trains",
     ("adam", '**({"velocity_max": 0.0}', "0.0 -> -1"): "the maximum with a square that follows cannot tell",
     ("adam", "velocity_max[0]", "0 -> -1"): "a list of one entry",
     ("cocob", "reward=0.0", "0.0 -> -1"): "at the first step w = w0, and the reward is cut off at 0",

@@ -250,6 +250,37 @@ def test_lookahead_delegates_to_its_inner_optimizer():
     assert {id(v) for v in inner.variables} < {id(v) for v in optimizer.variables}
 
 
+def test_a_loss_scale_optimizer_takes_over_from_the_inner_loss_scale():
+    optimizer = optimizers.Lookahead(optimizers.SGD(0.5, loss_scale_factor=4.0))
+    assert optimizer.loss_scale_factor == 4.0
+    scaled = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
+    variable = keras.Variable([1.0])
+    scaled.apply([8.0 + 0 * variable], [variable])
+    np.testing.assert_array_equal(*table.values([variable]), [0.5])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [optimizers.SGD(0.1, use_ema=True), optimizers.Lookahead(keras.optimizers.SGD(0.1, use_ema=True))],
+    ids=lambda optimizer: optimizer.name,
+)
+def test_a_second_fit_with_moving_averages(optimizer):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile(optimizer, "mse")
+    losses = [model.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0).history["loss"][0] for _ in range(3)]
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow's gradients of embeddings are sparse")
+def test_fit_with_an_embedding():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Embedding(5, 2), keras.layers.Flatten()])
+    model.compile(optimizers.Momentum(0.5, global_clipnorm=1.0, gradient_accumulation_steps=2), "mse")
+    first = table.values(model.trainable_variables)[0]
+    model.fit(np.array([[1, 3, 3]] * 4), np.zeros((4, 6)), batch_size=1, verbose=0)
+    moved = np.any(table.values(model.trainable_variables)[0] != first, axis=1)
+    np.testing.assert_array_equal(moved, [False, True, False, True, False])
+
+
 @pytest.mark.parametrize("inner", [keras.optimizers.Adam, keras.optimizers.Lion, optimizers.NovoGrad])
 def test_lookahead_goes_around_any_optimizer(inner):
     fast, alone = keras.Variable([1.0, -2.0]), keras.Variable([1.0, -2.0])
