@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from kerasopt.training._programs import make_program
+from kerasopt.training._programs import make_program, to_device
 
 _BATCH_HOOKS = [f"on_{what}batch_{when}" for what in ("", "train_", "test_") for when in ("begin", "end")]
 # Keras's own batch hooks that are as good at the end of a chunk, unless `save_freq` or `update_freq` counts batches.
@@ -350,7 +350,7 @@ class _Steps:
         self._model = model
         self._stop = {"train": "stop_training", "test": "stop_evaluating"}[kind]
         self.samples = _samples(data)
-        self._data = keras.tree.map_structure(lambda a: None if a is None else keras.ops.convert_to_tensor(a), data)
+        self._data = keras.tree.map_structure(lambda a: None if a is None else to_device(a), data)
         self._record = record
         self._entries = []
         full, rest = divmod(self.samples, batch_size)
