@@ -4,7 +4,8 @@ Each backend lives in a process of its own; the rounds go through all contenders
 all of them, and a row shows medians. The table replaces what stands in README.md between `<!-- training:begin -->` and
 `<!-- training:end -->`.
 
-    python benchmarks/training.py [--rounds 5] [--samples 60000] [--cases NAME ...] [--compare] [--no-readme]
+    python benchmarks/training.py [--rounds 5] [--samples 60000] [--cases NAME ...] [--backends NAME ...]
+        [--compare] [--no-readme]
 """
 
 import argparse
@@ -21,6 +22,7 @@ import numpy as np
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- training:begin -->", "<!-- training:end -->"
+EPOCHS = 2  # of one call of `fit`, which has a cost of its own
 DEEP = (256, *[128] * 9)
 CASES = {  # name: (hidden widths, or None for the convolutional net; batch size; part of the samples)
     "784-256-10, batch 32": ((256,), 32, 1.0),
@@ -40,6 +42,7 @@ CONTENDERS = {  # column: (process, contender)
     "torch loop": ("torch", "loop"),
     "JAX scan": ("jax", "scan"),
 }
+BACKENDS = ["tensorflow", "jax", "torch"]
 COMPARED = ["sgd", "rmsprop", "adam", "adamw", "adagrad", "adamax", "nadam", "lion"]
 
 
@@ -67,7 +70,7 @@ def keras_model(hidden, **arguments):
 
 
 def keras_epoch(contender, hidden, batch_size, x, y):
-    """Return a function that trains for an epoch with Keras."""
+    """Return a function that trains for `EPOCHS` epochs with Keras."""
     import keras
 
     import kerasopt.training
@@ -75,7 +78,7 @@ def keras_epoch(contender, hidden, batch_size, x, y):
     steps = {"steps_per_execution": 125} if contender == "steps" else {}
     model = keras_model(hidden, **steps)
     train = kerasopt.training.fit if contender == "ours" else keras.Model.fit
-    return lambda: train(model, x, y, batch_size, verbose=0)
+    return lambda: train(model, x, y, batch_size, EPOCHS, verbose=0)
 
 
 def torch_epoch(hidden, batch_size, x, y):
@@ -200,7 +203,7 @@ def serve(pipe):
         elif what == "epoch":
             start = time.perf_counter()
             epochs[arguments[0]]()
-            answer = time.perf_counter() - start
+            answer = (time.perf_counter() - start) / (1 if arguments[1] in ("loop", "scan") else EPOCHS)
         elif what == "forget":
             epochs.clear()
             answer = gc.collect()
@@ -235,14 +238,18 @@ def measure(backends, names, samples, rounds):
     results = {}
     for name in names:
         hidden, batch_size, part = CASES[name]
-        columns = [c for c, (_, contender) in CONTENDERS.items() if hidden is not None or contender != "scan"]
+        columns = [
+            column
+            for column, (process, contender) in CONTENDERS.items()
+            if process in backends and (hidden is not None or contender != "scan")
+        ]
         seconds = {column: [] for column in columns}
         for column in columns:
             process, contender = CONTENDERS[column]
             backends[process]("prepare", column, contender, hidden, batch_size, int(samples * part))
         for _ in range(rounds):
             for column in columns:
-                seconds[column].append(backends[CONTENDERS[column][0]]("epoch", column))
+                seconds[column].append(backends[CONTENDERS[column][0]]("epoch", column, CONTENDERS[column][1]))
         for backend in backends.values():
             backend("forget")
         results[name] = {column: statistics.median(values) for column, values in seconds.items()}
@@ -256,13 +263,13 @@ def table(results, samples, rounds):
     lines = [f"| seconds an epoch | {' | '.join(head)} |", "|---" + "|---:" * len(head) + "|"]
     for name, row in results.items():
         cells = [f"{row[column]:.2f}" if column in row else "" for column in CONTENDERS]
-        cells += [f"**{row[f'{b} stock'] / row[f'{b} ours']:.1f}**" for b in ("TF", "JAX")]
-        cells.append(f"{row['TF ours'] / row['JAX scan']:.2f}" if "JAX scan" in row else "")
+        for upper, lower in (("TF stock", "TF ours"), ("JAX stock", "JAX ours"), ("TF ours", "JAX scan")):
+            cells.append(f"**{row[upper] / row[lower]:.1f}**" if {upper, lower} <= set(row) else "")
         part = CASES[name][2]
         lines.append(f"| {name}{'' if part == 1 else f', {int(samples * part):,} images'} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Adam, {samples:,} images of 784 pixels, {os.cpu_count()} cores; medians of {rounds} rounds in turn.",
+        f"Adam, {samples:,} images of 784 pixels, {os.cpu_count()} cores; medians of {rounds} rounds in turn; calls of `fit` for {EPOCHS} epochs.",
     ]
     return "\n".join(lines)
 
@@ -272,19 +279,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--samples", type=int, default=60_000)
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES))
+    parser.add_argument("--backends", nargs="*", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--compare", action="store_true", help="time a comparison of optimizers, too (ten minutes)")
     parser.add_argument("--no-readme", action="store_true", help="only print")
     options = parser.parse_args()
     multiprocessing.set_start_method("spawn")
-    backends = {name: Backend(name) for name in ("tensorflow", "jax", "torch")}
+    backends = {name: Backend(name) for name in options.backends}
     text = table(measure(backends, options.cases, options.samples, options.rounds), options.samples, options.rounds)
-    calls = {c: [backends["tensorflow"]("first_call", c) for _ in range(3)] for c in ("stock", "ours")}
-    extra = statistics.median(calls["ours"]) - statistics.median(calls["stock"])
-    text += f"\nThe first call of `fit` on a new model takes {extra:.1f} s more than stock's (TensorFlow)."
-    if options.compare:
-        ours = backends["tensorflow"]("compared", "ours", options.samples, 3)
+    if tensorflow := backends.get("tensorflow"):
+        calls = {c: [tensorflow("first_call", c) for _ in range(3)] for c in ("stock", "ours")}
+        extra = statistics.median(calls["ours"]) - statistics.median(calls["stock"])
+        text += f"\nThe first call of `fit` on a new model takes {extra:.1f} s more than stock's (TensorFlow)."
+    if tensorflow and options.compare:
+        ours = tensorflow("compared", "ours", options.samples, 3)
         # Stock builds every model anew, so one seed stands for the three.
-        stock = 3 * backends["tensorflow"]("compared", "stock", options.samples, 1)
+        stock = 3 * tensorflow("compared", "stock", options.samples, 1)
         text += f"\n`compare` of 8 optimizers, 3 seeds, 5 epochs: {ours:.0f} s; in stock `fit` {stock:.0f} s"
         text += f" ({stock / ours:.1f} times as long; three times what one seed took)."
     for backend in backends.values():

@@ -102,7 +102,9 @@ class Comparison:
         from kerasopt import plotting
 
         metric = metric or self.metric
-        curves = {name: [run["history"][metric] for run in runs] for name, runs in self.best().items()}
+        best = {name: [run["history"][metric] for run in runs] for name, runs in self.best().items()}
+        length = max(len(values) for runs in best.values() for values in runs)  # A callback may have ended some early.
+        curves = {n: [values + [np.nan] * (length - len(values)) for values in runs] for n, runs in best.items()}
         return plotting.plot_curves(curves, ax=ax, ylabel=metric.replace("_", " "))
 
     def save(self, path):

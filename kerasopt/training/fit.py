@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from kerasopt.training._programs import make_program
+from kerasopt.training._programs import make_program, to_device
 
 _BATCH_HOOKS = [f"on_{what}batch_{when}" for what in ("", "train_", "test_") for when in ("begin", "end")]
 # Keras's own batch hooks that are as good at the end of a chunk, unless `save_freq` or `update_freq` counts batches.
@@ -252,6 +252,7 @@ def _samples(data):
 
 def _pack(x, y=None, sample_weight=None, class_weight=None):
     """Return `(x, y, sample_weight)` as Keras packs them, of arrays of one length."""
+    x, y, sample_weight = (keras.tree.map_structure(_array, part) for part in (x, y, sample_weight))
     if class_weight is not None:
         if sample_weight is not None or keras.tree.is_nested(y):
             raise ValueError(
@@ -262,7 +263,7 @@ def _pack(x, y=None, sample_weight=None, class_weight=None):
     elif sample_weight is not None and keras.tree.is_nested(y) and not keras.tree.is_nested(sample_weight):
         weights = sample_weight
         sample_weight = keras.tree.map_structure(lambda _: weights, y)
-    data = keras.tree.map_structure(_array, keras.utils.pack_x_y_sample_weight(x, y, sample_weight))
+    data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
     lengths = {len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None}
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(f"All arrays must hold the same number of samples, at least 1. Received: {sorted(lengths)}")
@@ -270,7 +271,7 @@ def _pack(x, y=None, sample_weight=None, class_weight=None):
 
 
 def _class_weights(y, class_weight):
-    labels = keras.ops.convert_to_numpy(_array(y))
+    labels = keras.ops.convert_to_numpy(y)
     if labels.ndim > 1:
         labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
     labels, where = np.unique(np.round(labels).astype("int32"), return_inverse=True)
@@ -303,6 +304,7 @@ def _validation(model, data, batch_size, steps):
         )
 
     def evaluate(pace, callbacks):
+        model.stop_evaluating = False
         callbacks.on_test_begin()
         model.reset_metrics()
         order = np.arange(test.samples, dtype="int32")
@@ -330,7 +332,7 @@ class _Pace:
 
     def learn(self, steps, seconds):
         """Aim at half a second, long against the cost of a call and short for who waits."""
-        self._size = max(1, round(steps * 0.5 / seconds))
+        self._size = max(1, round(steps * 0.5 / max(seconds, 1e-6)))
 
 
 def _acts_on_batches(callback):
@@ -345,9 +347,10 @@ class _Steps:
     """The way through one set of arrays: a program for the full batches, and one for a smaller last batch."""
 
     def __init__(self, model, kind, data, batch_size, record=False):
-        self.model = model
+        self._model = model
+        self._stop = {"train": "stop_training", "test": "stop_evaluating"}[kind]
         self.samples = _samples(data)
-        self._data = keras.tree.map_structure(lambda a: None if a is None else keras.ops.convert_to_tensor(a), data)
+        self._data = keras.tree.map_structure(lambda a: None if a is None else to_device(a), data)
         self._record = record
         self._entries = []
         full, rest = divmod(self.samples, batch_size)
@@ -373,7 +376,7 @@ class _Steps:
                     entries = {name: keras.ops.convert_to_numpy(value) for name, value in entries.items()}
                     self._entries.append({name: value[first:last] for name, value in entries.items()})
                 after(done + last - 1, logs)
-                if self.model.stop_training:
+                if getattr(self._model, self._stop):
                     return self._result(logs)
                 first = last
             done, used = done + steps, used + steps * batch_size
@@ -381,7 +384,7 @@ class _Steps:
 
     def _result(self, logs):
         """The state of the metrics, unless the model's own step reports something else."""
-        result = self.model.get_metrics_result()
+        result = self._model.get_metrics_result()
         return dict(result if set(result) == set(logs) else logs)
 
     def steps(self):
@@ -392,21 +395,23 @@ class _Steps:
 def _program(model, kind, data, shape, record):
     """Return the program for this step and these shapes, from the model's own store if it is there."""
     # Whatever `compile`, freezing or adding a metric replaces: a program holds these very objects.
-    parts = lambda: [*([model.optimizer] if kind == "train" else []), *model.metrics, *model.trainable_variables]  # noqa: E731
+    optimizer = [model.optimizer] if kind == "train" else []
+    parts = lambda: [*optimizer, *model.metrics, *model.trainable_variables]  # noqa: E731
     key = (record, shape, str(keras.tree.map_structure(lambda a: a if a is None else (a.shape, a.dtype), data)))
     # Not as an attribute, which Keras and TensorFlow would track and save.
     store = vars(model).setdefault("_kerasopt_programs", {})
     held, programs = store.get(kind, ((), {}))
-    if len(held) != len(now := parts()) or any(a is not b for a, b in zip(held, now, strict=True)):
-        _build(model, keras.tree.map_structure(lambda a: None if a is None else a[: shape[1]], data))
-        store[kind] = (parts(), programs := {})
-    if key not in programs:
-        try:
-            order = keras.ops.zeros(shape, "int32")
-            programs[key] = make_program(model, kind, data, order, record)
-        except Exception as error:
-            first_line = (str(error).strip().splitlines() or [""])[0]
-            raise _CannotCompile(f"the step does not compile ({type(error).__name__}: {first_line[:200]})") from error
+    valid = len(held) == len(now := parts()) and all(a is b for a, b in zip(held, now, strict=True))
+    if valid and key in programs:
+        return programs[key]
+    try:
+        if not valid:
+            _build(model, keras.tree.map_structure(lambda a: None if a is None else a[: shape[1]], data))
+            store[kind] = (parts(), programs := {})
+        programs[key] = make_program(model, kind, data, keras.ops.zeros(shape, "int32"), record)
+    except Exception as error:  # Whatever it is: stock `fit` can do without, or has the better message.
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        raise _CannotCompile(f"the step does not compile ({type(error).__name__}: {first_line[:200]})") from error
     return programs[key]
 
 

@@ -240,6 +240,18 @@ def test_a_dataset_falls_back(capsys):
     assert "which is not an array" in capsys.readouterr().out
 
 
+def test_a_dataset_to_validate_on_does_not(capsys):
+    import tensorflow as tf
+
+    validation = tf.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    histories = [
+        fit(net(), X, Y, verbose=0, seed=0, validation_data=data, validation_batch_size=16).history
+        for data in ((X, Y), validation)
+    ]
+    assert histories[0] == {name: pytest.approx(values, rel=1e-5) for name, values in histories[1].items()}
+    assert not capsys.readouterr().out
+
+
 def test_a_step_that_does_not_compile_falls_back_to_the_same_error():
     model = net(Untraceable())
     with pytest.raises(Exception, match=r"(?i)build|symbolic|graph") as stock:
