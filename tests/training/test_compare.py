@@ -13,7 +13,6 @@ import numpy as np
 import pandas
 import pytest
 
-from kerasopt.training import _programs
 from kerasopt.training.compare import compare
 from kerasopt.training.comparison import Comparison
 from kerasopt.training.fit import fit
@@ -30,19 +29,6 @@ def sweep(contenders=None, data=comparing.DATA, **settings):
 @pytest.fixture(scope="module")
 def serial():
     return sweep(seeds=2)
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """Counts the programs that are compiled."""
-    made = []
-
-    def make_program(*arguments):
-        made.append(arguments[1])
-        return _programs.make_program(*arguments)
-
-    monkeypatch.setitem(fit.__globals__, "make_program", make_program)
-    return made
 
 
 def test_frame_is_tidy(serial):

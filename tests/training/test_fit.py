@@ -13,7 +13,6 @@ import psutil
 import pytest
 from keras import layers
 
-from kerasopt.training import _programs
 from kerasopt.training.fit import fit
 
 # Keras's variables lack what NumPy 2.4 wants of `__array__`; saving and `get_weights` meet it.
@@ -32,20 +31,6 @@ def net(*hidden, optimizer=None, seed=0, **arguments):
 
 def kernel(model):
     return model.get_weights()[0].ravel().tolist()
-
-
-@pytest.fixture
-def made(monkeypatch):
-    """Counts the programs that are compiled."""
-    made = []
-
-    def make_program(*arguments):
-        made.append(arguments[1])
-        return _programs.make_program(*arguments)
-
-    # The package's name `fit` is the function; the module is what it was defined in.
-    monkeypatch.setitem(fit.__globals__, "make_program", make_program)
-    return made
 
 
 class Diary(keras.callbacks.Callback):
