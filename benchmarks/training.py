@@ -269,8 +269,9 @@ def table(results, samples, rounds):
         lines.append(f"| {name}{'' if part == 1 else f', {int(samples * part):,} images'} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Adam, {samples:,} images of 784 pixels, {os.cpu_count()} cores; medians of {rounds} rounds in turn; calls of `fit` for {EPOCHS} epochs.",
+        f"Adam, {samples:,} images of 784 pixels, {os.cpu_count()} cores; medians of {rounds} rounds in turn,",
     ]
+    lines.append(f"`fit` called for {EPOCHS} epochs each.")
     return "\n".join(lines)
 
 

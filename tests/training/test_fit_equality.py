@@ -110,7 +110,7 @@ OURS = getattr(kerasopt, "optimizers", None)
 def test_our_optimizer(name):
     kind = getattr(OURS, name)
     wraps = name in ("Lookahead", "DecayKernelsOnly")
-    both(lambda: net(optimizer=kind(keras.optimizers.SGD(0.05)) if wraps else kind()), X, TARGET)
+    both(lambda: net(optimizer=kind(O.SGD(0.05, weight_decay=0.01)) if wraps else kind()), X, TARGET)
 
 
 def regularized():
