@@ -82,7 +82,6 @@ EQUIVALENT = {
     ("adam", '**({"velocity_max": 0.0}', "0.0 -> -1"): "the maximum with a square that follows cannot tell",
     ("adam", "velocity_max[0]", "0 -> -1"): "a list of one entry",
     ("cocob", "reward=0.0", "0.0 -> -1"): "at the first step w = w0, and the reward is cut off at 0",
-    ("nesterov", '"last_rate": 0.0', "0.0 -> "): "overwritten before use; until then it multiplies a velocity of 0",
     ("nesterov", "self.slots_of(y)[0]", "0 -> -1"): "a list of one entry",
     ("nesterov", "strict=True", "True -> False"): "the lists are equally long",
     ("prodigy", '"step": 0.0', "0.0 -> "): "overwritten before use",

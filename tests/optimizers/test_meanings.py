@@ -126,6 +126,8 @@ def test_nesterov_gives_the_theta_of_the_textbook():
         optimizer.learning_rate = rate
         optimizer.apply([variable * 0 + g], [variable])
         np.testing.assert_array_equal(table.values(optimizer.textbook_weights()), [[theta]])
+    optimizer.learning_rate = 0.0625
+    np.testing.assert_array_equal(table.values(optimizer.textbook_weights(rate)), [[theta]])
 
 
 def test_radam_knows_the_length_of_short_averages_to_seven_digits():
