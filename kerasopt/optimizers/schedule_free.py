@@ -124,6 +124,7 @@ class ScheduleFreeAdamW(Optimizer):
         if self.decays(variable):
             u = u + self.weight_decay * variable
         z_new = z - rate * u
+        # beta_1 * x before the step is y - (1 - beta_1) * z.
         x_times_beta = (1 - c) * (variable - (1 - self.beta_1) * z) + c * self.beta_1 * z_new
         self.assign(z, z_new)
         self.assign(variable, (1 - self.beta_1) * z_new + x_times_beta)
