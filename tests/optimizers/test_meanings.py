@@ -256,7 +256,7 @@ def test_a_loss_scale_optimizer_takes_over_from_the_inner_loss_scale():
     assert optimizer.loss_scale_factor == 4.0
     scaled = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
     variable = keras.Variable([1.0])
-    scaled.apply([8.0 + 0 * variable], [variable])
+    table.compiled_step(scaled, [variable])([np.float32([8.0])])
     np.testing.assert_array_equal(*table.values([variable]), [0.5])
 
 
