@@ -25,10 +25,11 @@ def test_in_a_process_of_its_own(run):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    paths = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [*command, *files],
         cwd=HERE,
-        env=os.environ | {"KERAS_BACKEND": backend} | environment,
+        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": paths} | environment,
         capture_output=True,
         text=True,
         timeout=900,
