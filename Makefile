@@ -5,7 +5,7 @@ BACKENDS := jax==0.10.2 optax==0.2.8 torch==2.13.0 prodigyopt==1.1.2 schedulefre
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test backends lab notebooks lint bench lock clean
+.PHONY: help run test backends lab notebooks lint bench mutants lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,7 +45,10 @@ lint: .venv/ready  ## check style and formatting of code and notebooks
 	$(BIN)/ruff format --check .
 
 bench: .venv/ready  ## measure what the documentation quotes, and draw what it shows
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for name in start digits optimizers training cover; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+mutants: .venv/ready  ## break every optimizer in every small way: does a test notice?
+	$(BIN)/python benchmarks/mutation.py
 
 lock: pyproject.toml  ## pin requirements.txt anew, for every platform and Python version (needs uv)
 	uv pip compile --universal --upgrade --quiet --no-header --extra notebooks --extra test pyproject.toml -o requirements.txt

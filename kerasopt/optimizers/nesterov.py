@@ -32,7 +32,7 @@ class Nesterov(Optimizer):
             `ema_momentum`, `ema_overwrite_frequency`, `loss_scale_factor`, `gradient_accumulation_steps`, `name`.
 
     State:
-        `velocity`, shaped as the variable, from 0; `last_rate`, the rate of the latest step, one number, from 0.
+        `velocity`, shaped as the variable, from 0.
 
     Raises:
         ValueError: If an argument is outside its interval.
@@ -65,11 +65,7 @@ class Nesterov(Optimizer):
 
     def build(self, variables):
         """Create the velocity."""
-        super().build(variables, scalars={"last_rate": 0.0}, velocity=0.0)
-
-    def begin_step(self, gradients, variables, learning_rate):
-        """Note the rate of this step, by which `textbook_weights` finds theta."""
-        self.assign(self.last_rate, learning_rate)
+        super().build(variables, velocity=0.0)
 
     def update_step(self, gradient, variable, learning_rate):
         """Make one step for one variable."""
@@ -78,8 +74,13 @@ class Nesterov(Optimizer):
         self.assign(velocity, v)
         self.assign_sub(variable, lr * (g + self.momentum * v))
 
-    def textbook_weights(self):
-        """Return the textbook's theta, `y + last_rate * momentum * v`, as one tensor for each variable."""
+    def textbook_weights(self, learning_rate=None):
+        """Return the textbook's theta, `y + learning_rate * momentum * v`, as one tensor for each variable.
+
+        Args:
+            learning_rate: Rate of the last step. By default the current one, which is the same unless a schedule or an
+                assignment has changed it since.
+        """
+        lead = self.momentum * ops.cast(self.learning_rate if learning_rate is None else learning_rate, "float32")
         velocities = [self.slots_of(y)[0] for y in self._trainable_variables]
-        lead = self.momentum * self.last_rate
         return [y + ops.cast(lead, y.dtype) * v for y, v in zip(self._trainable_variables, velocities, strict=True)]

@@ -123,10 +123,11 @@ class ScheduleFreeAdamW(Optimizer):
         u = g / (ops.sqrt(v / self.correction(self.beta_2, variable.dtype)) + self.epsilon)
         if self.decays(variable):
             u = u + self.weight_decay * variable
-        # x = (y - (1 - beta_1) z) / beta_1, put into the two last equations: y moves to z by c, and by a part of u.
-        y = variable + c * (z - variable) - rate * (1 - self.beta_1 * (1 - c)) * u
-        self.assign(z, z - rate * u)
-        self.assign(variable, y)
+        z_new = z - rate * u
+        # beta_1 * x before the step is y - (1 - beta_1) * z.
+        x_times_beta = (1 - c) * (variable - (1 - self.beta_1) * z) + c * self.beta_1 * z_new
+        self.assign(z, z_new)
+        self.assign(variable, (1 - self.beta_1) * z_new + x_times_beta)
 
     @contextlib.contextmanager
     def averaged_weights(self):

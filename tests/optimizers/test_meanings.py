@@ -26,7 +26,7 @@ def assert_equal(ours, other):
 
 
 # Ours and Keras's at the arguments with which the definitions meet. Epsilon is 0 where Keras has it inside the root, so
-# the gradients that are 0 at first must not be divided by it: those columns are left out below.
+# the first three of the common gradients, which are 0 in places, are left out below.
 BUILT_IN = {
     "SGD": (lambda: optimizers.SGD(0.1), lambda: keras.optimizers.SGD(0.1)),
     "Momentum": (lambda: optimizers.Momentum(0.1, 0.8), lambda: keras.optimizers.SGD(0.1, 0.8)),
@@ -99,7 +99,6 @@ def test_momentum_slows_down_at_once_when_the_rate_falls():
         (optimizers.RMSProp(0.1, rho=0.9), optimizers.Adam(0.1, 0.0, 0.9, 1e-7, bias_correction=False)),
         (optimizers.Lookahead(optimizers.SGD(0.1), slow_step_size=1.0), optimizers.SGD(0.1)),
         (optimizers.Lookahead(optimizers.SGD(0.1), 1, 0.5), optimizers.SGD(0.05)),
-        (optimizers.ScheduleFreeAdamW(0.1, beta_1=1 - 1e-7), optimizers.ScheduleFreeAdamW(0.1, beta_1=1 - 1e-7, r=0.0)),
     ],
     ids=lambda optimizer: optimizer.name,
 )
@@ -126,6 +125,8 @@ def test_nesterov_gives_the_theta_of_the_textbook():
         optimizer.learning_rate = rate
         optimizer.apply([variable * 0 + g], [variable])
         np.testing.assert_array_equal(table.values(optimizer.textbook_weights()), [[theta]])
+    optimizer.learning_rate = 0.0625
+    np.testing.assert_array_equal(table.values(optimizer.textbook_weights(rate)), [[theta]])
 
 
 def test_radam_knows_the_length_of_short_averages_to_seven_digits():
@@ -255,7 +256,7 @@ def test_a_loss_scale_optimizer_takes_over_from_the_inner_loss_scale():
     assert optimizer.loss_scale_factor == 4.0
     scaled = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=8.0)
     variable = keras.Variable([1.0])
-    scaled.apply([8.0 + 0 * variable], [variable])
+    table.compiled_step(scaled, [variable])([np.float32([8.0])])
     np.testing.assert_array_equal(*table.values([variable]), [0.5])
 
 
