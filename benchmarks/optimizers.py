@@ -17,8 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+from readme import write_table
+
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- optimizers:begin -->", "<!-- optimizers:end -->"
 # Layers, batch size, steps a turn. The second network has 10 million parameters.
 NETWORKS = {"784-256-10": ((784, 256, 10), 32, 200), "10 M": ((784, 2048, 2048, 2048, 10), 32, 4)}
 TURNS = 9
@@ -146,16 +147,6 @@ def table(results):
     return "\n".join(lines)
 
 
-def write(text):
-    """Put the table between the README's two markers."""
-    readme = ROOT / "README.md"
-    head, begin, rest = readme.read_text().partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"README.md has no line {BEGIN} followed by {END}: the table was printed and not written.")
-    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", choices=["tensorflow", "jax"], help="time on this one, and write nothing")
@@ -175,7 +166,7 @@ def main():
     text = table(results)
     print(text)
     if not options.backend and not options.names:
-        write(text)
+        write_table("optimizers", text)
 
 
 if __name__ == "__main__":

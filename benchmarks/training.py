@@ -16,12 +16,10 @@ import os
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from readme import write_table
 
-README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- training:begin -->", "<!-- training:end -->"
 EPOCHS = 2  # of one call of `fit`, which has a cost of its own
 DEEP = (256, *[128] * 9)
 CASES = {  # name: (hidden widths, or None for the convolutional net; batch size; part of the samples)
@@ -301,11 +299,7 @@ def main():
         backend.stop()
     print(text)
     if not options.no_readme:
-        content = README.read_text()
-        if BEGIN not in content or END not in content:
-            sys.exit(f"{README} lacks the markers {BEGIN} and {END}: the table was only printed.")
-        before, rest = content.split(BEGIN, 1)
-        README.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+        write_table("training", text)
 
 
 if __name__ == "__main__":
