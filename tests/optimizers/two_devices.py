@@ -28,11 +28,10 @@ def check(name, variables, step, optimizer, steps=7):
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
     @pytest.fixture(scope="module")
     def strategy():
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
     @pytest.mark.parametrize("name", table.CASES)
