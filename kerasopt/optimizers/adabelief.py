@@ -68,6 +68,6 @@ class AdaBelief(Optimizer):
         s = spread + (1 - self.beta_2) * (ops.square(g - m) - spread) + self.epsilon
         self.assign(momentum, m)
         self.assign(spread, s)
-        m_hat = m / self.correction(self.beta_1, variable.dtype)
+        lr = lr / self.correction(self.beta_1, variable.dtype)  # one division in place of one a weight
         s_hat = s / self.correction(self.beta_2, variable.dtype)
-        self.assign_sub(variable, lr * m_hat / (ops.sqrt(s_hat) + self.epsilon))
+        self.assign_sub(variable, lr * m / (ops.sqrt(s_hat) + self.epsilon))
