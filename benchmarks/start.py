@@ -1,23 +1,20 @@
-"""Measure what `import kerasopt` costs over `import keras` with its backend: medians of fresh interpreters in turn."""
+"""Measure what `import kerasopt` costs once Keras and its backend are there: the median of fresh interpreters."""
 
 import argparse
 import statistics
 import subprocess
 import sys
 
-
-def seconds(module):
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+CODE = "import keras, time; t = time.perf_counter(); import kerasopt; print(time.perf_counter() - t)"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=7, help="interpreters of each kind (default: %(default)s)")
-    pairs = [(seconds("keras"), seconds("kerasopt")) for _ in range(parser.parse_args().times)]
-    keras, kerasopt = (statistics.median(column) for column in zip(*pairs, strict=True))
-    extra = statistics.median(ours - theirs for theirs, ours in pairs)
-    print(f"import keras {keras:.2f} s, import kerasopt {kerasopt:.2f} s, median difference {extra:+.2f} s")
+    parser.add_argument("--times", type=int, default=5, help="interpreters (default: %(default)s)")
+    command = [sys.executable, "-c", CODE]
+    times = range(parser.parse_args().times)
+    seconds = [float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in times]
+    print(f"import kerasopt after import keras: {statistics.median(seconds):.3f} s")
 
 
 if __name__ == "__main__":
