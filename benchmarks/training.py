@@ -20,7 +20,7 @@ import time
 import numpy as np
 from readme import write_table
 
-EPOCHS = 2  # of one call of `fit`, which has a cost of its own
+EPOCHS = 5  # of one call of `fit`, which has a cost of its own
 DEEP = (256, *[128] * 9)
 CASES = {  # name: (hidden widths, or None for the convolutional net; batch size; part of the samples)
     "784-256-10, batch 32": ((256,), 32, 1.0),

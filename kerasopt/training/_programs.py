@@ -88,7 +88,7 @@ class TensorFlowProgram:
             self._loop = tf.function(loop, jit_compile=jit_compile).get_concrete_function(*specs, scalar, scalar)
             self(data, order, 0, 0)  # No step: what cannot be compiled shows before any training.
 
-        # In XLA's loops on a CPU the gradients of convolutions run in one thread of plain code.
+        # In XLA's loops on a CPU the gradients of convolutions run in one thread of plain code (see _convolutions.py).
         slow = not tf.config.list_logical_devices("GPU") and _has_convolution(step.graph.as_graph_def())
         try:
             compile_loop(jit_compile=not slow)
@@ -110,7 +110,7 @@ def _has_convolution(graph):
 
 
 class JaxProgram:
-    """A `lax.fori_loop` over the model's own stateless step; for convolutions on a CPU one call a step."""
+    """A `lax.fori_loop` over the model's own stateless step."""
 
     def __init__(self, model, kind, data, order, record):
         import jax
@@ -147,6 +147,10 @@ class JaxProgram:
         first_batch = _gather(data, order[0])
         traced = step.trace(self._state(), first_batch)
         _, logs, entry = traced.out_info
+        if jax.default_backend() == "cpu" and "conv_general_dilated" in str(traced.jaxpr):
+            from kerasopt.training._convolutions import canonical
+
+            step = canonical(step)
 
         def body(i, carry, data, order):
             state, _, entries = carry
@@ -156,21 +160,10 @@ class JaxProgram:
         empty = jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), logs)
         entries = jax.tree.map(lambda t: jnp.zeros((len(order), *t.shape), t.dtype), entry)
 
-        # In XLA's loops on a CPU the gradients of convolutions run in one thread of plain code.
-        if jax.default_backend() == "cpu" and "conv_general_dilated" in str(traced.jaxpr):
-            one = jax.jit(body)
-
-            def loop(state, data, order, first, last):
-                carry = (state, empty, entries)
-                for i in range(first, last):
-                    carry = one(i, carry, data, order)
-                return carry
-        else:
-
-            @jax.jit
-            def loop(state, data, order, first, last):
-                go = lambda i, carry: body(i, carry, data, order)  # noqa: E731
-                return jax.lax.fori_loop(first, last, go, (state, empty, entries))
+        @jax.jit
+        def loop(state, data, order, first, last):
+            go = lambda i, carry: body(i, carry, data, order)  # noqa: E731
+            return jax.lax.fori_loop(first, last, go, (state, empty, entries))
 
         self._loop = loop
         self(data, order, 0, 0)  # No step: what cannot be compiled shows before any training.
