@@ -5,13 +5,12 @@ computation of a program only. In the body of a loop others stay as they are and
 gradient with respect to a kernel is such a convolution: batch and features change places.
 """
 
-import jax
 import numpy as np
-from jax.extend import core
 
 
 def canonical(function):
     """Return `function` of arrays with its convolutions between transpositions, which brings them in that order."""
+    import jax
 
     def rewritten(*arguments):
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
@@ -22,6 +21,9 @@ def canonical(function):
 
 
 def _evaluate(closed, arguments):
+    import jax
+    from jax.extend import core
+
     values = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
     values |= zip(closed.jaxpr.invars, arguments, strict=True)
     read = lambda v: v.val if isinstance(v, core.Literal) else values[v]  # noqa: E731
@@ -41,6 +43,8 @@ def _evaluate(closed, arguments):
 
 
 def _convolve(images, kernel, *, dimension_numbers, **parameters):
+    import jax
+
     batch, features, *space = dimension_numbers.lhs_spec
     outputs, inputs, *window = dimension_numbers.rhs_spec
     last = images.ndim - 1
