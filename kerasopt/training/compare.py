@@ -15,9 +15,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasopt.training._arrays import as_array
 from kerasopt.training._programs import to_device
 from kerasopt.training.comparison import Comparison
-from kerasopt.training.fit import _array, fit
+from kerasopt.training.fit import fit
 
 
 def compare(
@@ -292,7 +293,7 @@ def _without_rates(config):
 
 def _on_device(data):
     data = data() if callable(data) else data
-    as_tensor = lambda a: None if a is None else to_device(_array(a))  # noqa: E731
+    as_tensor = lambda a: None if a is None else to_device(as_array(a))  # noqa: E731
     return data if data is None else keras.tree.map_structure(as_tensor, tuple(data))
 
 

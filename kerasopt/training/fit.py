@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 
+from kerasopt.training._arrays import CannotCompile, count_samples, pack, split
 from kerasopt.training._programs import make_program, to_device
 
 _BATCH_HOOKS = [f"on_{what}batch_{when}" for what in ("", "train_", "test_") for when in ("begin", "end")]
@@ -125,13 +126,13 @@ def fit(
     evaluate = None
     try:
         _check(model, steps_per_epoch)
-        data = _pack(x, y, sample_weight, class_weight)
+        data = pack(x, y, sample_weight, class_weight)
         if validation_split and validation_data is None:
-            data, validation_data = _split(data, validation_split)
+            data, validation_data = split(data, validation_split)
         train = _Steps(model, "train", data, batch_size, record)
         if validation_data is not None:
             evaluate = _validation(model, validation_data, validation_batch_size or batch_size, validation_steps)
-    except _CannotCompile as reason:
+    except CannotCompile as reason:
         if record:
             raise ValueError(f"Argument `record` must be False: {reason}. Received: record=True") from reason
         _say(model, f"{reason}: using model.fit")
@@ -173,30 +174,26 @@ def fit(
     return model.history
 
 
-class _CannotCompile(Exception):  # noqa: N818  (a decision, not an error)
-    """Says why this call of `fit` is left to Keras."""
-
-
 def _check(model, steps_per_epoch):
-    """Raise `_CannotCompile` for what is known beforehand not to compile."""
+    """Raise `CannotCompile` for what is known beforehand not to compile."""
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
-        raise _CannotCompile(f"the {backend} backend has no compiled loop")
+        raise CannotCompile(f"the {backend} backend has no compiled loop")
     if not model.compiled:
-        raise _CannotCompile("the model has not been compiled")  # Keras has the error for it.
+        raise CannotCompile("the model has not been compiled")  # Keras has the error for it.
     if model.run_eagerly or (backend == "jax" and not model.jit_compile):
-        raise _CannotCompile("the model was compiled with run_eagerly=True or jit_compile=False")
+        raise CannotCompile("the model was compiled with run_eagerly=True or jit_compile=False")
     if type(model).make_train_function is not keras.Model.make_train_function:
-        raise _CannotCompile("the model makes its own train function")
+        raise CannotCompile("the model makes its own train function")
     if steps_per_epoch or keras.config.max_steps_per_epoch():
-        raise _CannotCompile("steps_per_epoch cuts epochs short")
+        raise CannotCompile("steps_per_epoch cuts epochs short")
     distributed = keras.distribution.distribution() is not None
     if backend == "tensorflow":
         import tensorflow as tf
 
         distributed |= tf.distribute.has_strategy() or model.distribute_strategy is not tf.distribute.get_strategy()
     if distributed:
-        raise _CannotCompile("a distribution is active")
+        raise CannotCompile("a distribution is active")
 
 
 def _say(model, line):
@@ -227,78 +224,14 @@ def _order(samples, batch_size, shuffle, seed):
     return rng.permutation(order) if shuffle else order
 
 
-def _array(value):
-    """Return `value` as Keras would slice it: floats as `floatx`, a pandas series as a column."""
-    if value is None:
-        return None
-    if not hasattr(value, "__array__") or not hasattr(value, "shape"):
-        raise _CannotCompile(f"the data contain a {type(value).__name__}, which is not an array")
-    if hasattr(value, "iloc"):
-        value = value.to_numpy() if value.ndim > 1 else value.to_numpy()[:, None]
-    if not keras.ops.is_tensor(value):
-        value = np.asarray(value)
-    if getattr(value.dtype, "kind", "f") in "OSUMm" or value.dtype == "string":
-        raise _CannotCompile(f"the data contain {value.dtype} values")
-    if keras.backend.is_float_dtype(value.dtype) and keras.backend.standardize_dtype(value.dtype) != (
-        floatx := keras.backend.floatx()
-    ):
-        value = keras.ops.cast(value, floatx) if keras.ops.is_tensor(value) else value.astype(floatx)
-    return value
-
-
-def _samples(data):
-    return next(len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None)
-
-
-def _pack(x, y=None, sample_weight=None, class_weight=None):
-    """Return `(x, y, sample_weight)` as Keras packs them, of arrays of one length."""
-    x, y, sample_weight = (keras.tree.map_structure(_array, part) for part in (x, y, sample_weight))
-    if class_weight is not None:
-        if sample_weight is not None or keras.tree.is_nested(y):
-            raise ValueError(
-                "Argument `class_weight` must be None where `sample_weight` is given or the model has several outputs. "
-                f"Received: class_weight={class_weight}"
-            )
-        sample_weight = _class_weights(y, class_weight)
-    elif sample_weight is not None and keras.tree.is_nested(y) and not keras.tree.is_nested(sample_weight):
-        weights = sample_weight
-        sample_weight = keras.tree.map_structure(lambda _: weights, y)
-    data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-    lengths = {len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(f"All arrays must hold the same number of samples, at least 1. Received: {sorted(lengths)}")
-    return keras.tree.lists_to_tuples(data)
-
-
-def _class_weights(y, class_weight):
-    labels = keras.ops.convert_to_numpy(y)
-    if labels.ndim > 1:
-        labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
-    labels, where = np.unique(np.round(labels).astype("int32"), return_inverse=True)
-    return np.array([class_weight.get(int(label), 1.0) for label in labels], keras.backend.floatx())[where]
-
-
-def _split(data, fraction):
-    """Return the first part of the data, and the last `fraction` of it."""
-    samples = _samples(data)
-    at = math.floor(samples * (1.0 - fraction))
-    if not 0 < at < samples:
-        raise ValueError(
-            f"Argument `validation_split` must leave samples on both sides of {samples}. "
-            f"Received: validation_split={fraction}"
-        )
-    part = lambda s: keras.tree.map_structure(lambda a: None if a is None else a[s], data)  # noqa: E731
-    return part(slice(at)), part(slice(at, None))
-
-
 def _validation(model, data, batch_size, steps):
     """Return a function that evaluates the model: compiled for arrays, Keras's own for other data."""
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     try:
         if steps:
-            raise _CannotCompile("validation_steps cuts the validation short")
-        test = _Steps(model, "test", _pack(x, y, sample_weight), batch_size)
-    except _CannotCompile:  # Keras evaluates the same batches in the same order: nothing to tell.
+            raise CannotCompile("validation_steps cuts the validation short")
+        test = _Steps(model, "test", pack(x, y, sample_weight), batch_size)
+    except CannotCompile:  # Keras evaluates the same batches in the same order: nothing to tell.
         return lambda pace, callbacks: model.evaluate(
             x, y, batch_size, sample_weight=sample_weight, steps=steps, callbacks=callbacks, return_dict=True
         )
@@ -349,7 +282,7 @@ class _Steps:
     def __init__(self, model, kind, data, batch_size, record=False):
         self._model = model
         self._stop = {"train": "stop_training", "test": "stop_evaluating"}[kind]
-        self.samples = _samples(data)
+        self.samples = count_samples(data)
         self._data = keras.tree.map_structure(lambda a: None if a is None else to_device(a), data)
         self._record = record
         self._entries = []
@@ -411,7 +344,7 @@ def _program(model, kind, data, shape, record):
         programs[key] = make_program(model, kind, data, keras.ops.zeros(shape, "int32"), record)
     except Exception as error:  # Whatever it is: stock `fit` can do without, or has the better message.
         first_line = (str(error).strip().splitlines() or [""])[0]
-        raise _CannotCompile(f"the step does not compile ({type(error).__name__}: {first_line[:200]})") from error
+        raise CannotCompile(f"the step does not compile ({type(error).__name__}: {first_line[:200]})") from error
     return programs[key]
 
 
