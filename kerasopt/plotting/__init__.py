@@ -1,0 +1,9 @@
+"""Every figure's style: small, colour-blind-safe, labelled. matplotlib is imported only when something is drawn.
+
+Every function takes `ax=` to draw into, or makes a figure of its own, returns the Axes and never calls `show`.
+"""
+
+from kerasopt.plotting.figures import plot_bars, plot_confusion, plot_curves, plot_images
+from kerasopt.plotting.style import COLORS, STYLE, subplots
+
+__all__ = ["COLORS", "STYLE", "plot_bars", "plot_confusion", "plot_curves", "plot_images", "subplots"]
