@@ -1,0 +1,25 @@
+"""Every figure's style: small, colour-blind-safe, labelled. matplotlib is imported only when something is drawn.
+
+Every function takes `ax=` to draw into, or makes a figure of its own, returns the Axes and never calls `show`.
+"""
+
+from kerasopt.plotting.animation import Gif, animate
+from kerasopt.plotting.figures import plot_bars, plot_confusion, plot_curves, plot_images
+from kerasopt.plotting.style import COLORS, STYLE, subplots
+from kerasopt.plotting.surfaces import film_strip, plot_contours, plot_paths, plot_problem
+
+__all__ = [
+    "COLORS",
+    "STYLE",
+    "Gif",
+    "animate",
+    "film_strip",
+    "plot_bars",
+    "plot_confusion",
+    "plot_contours",
+    "plot_curves",
+    "plot_images",
+    "plot_paths",
+    "plot_problem",
+    "subplots",
+]
