@@ -1,5 +1,6 @@
 """What `compare` measured: every value, a summary, a picture."""
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -106,6 +107,33 @@ class Comparison:
         length = max(len(values) for runs in best.values() for values in runs)  # A callback may have ended some early.
         curves = {n: [values + [np.nan] * (length - len(values)) for values in runs] for n, runs in best.items()}
         return plotting.plot_curves(curves, ax=ax, ylabel=metric.replace("_", " "))
+
+    def plot_rates(self, metric=None, ax=None):
+        """Draw the final value against the rate for every contender, with a band over the seeds; return the Axes.
+
+        A rate at which a run diverged has no point, so a line that ends early shows where training broke down.
+
+        Args:
+            metric: Name in the logs; by default the one that ranks.
+            ax: Axes to draw into; a new figure by default.
+        """
+        from kerasopt import plotting
+
+        metric = metric or self.metric
+        ax = ax if ax is not None else plotting.subplots()[1]
+        groups = {}
+        for run in self.runs:
+            if "failure" not in run:
+                value = np.nan if run["diverged"] else run["history"][metric][-1]
+                groups.setdefault(run["contender"], {}).setdefault(run["rate"], []).append(value)
+        for (name, by_rate), marker in zip(groups.items(), itertools.cycle("os^Dv<>"), strict=False):
+            rates = sorted(by_rate)
+            values = np.array([[np.mean(by_rate[r]), np.min(by_rate[r]), np.max(by_rate[r])] for r in rates])
+            (line,) = ax.plot(rates, values[:, 0], marker=marker, ms=3.5, label=name)
+            ax.fill_between(rates, values[:, 1], values[:, 2], color=line.get_color(), alpha=0.2, linewidth=0)
+        ax.set(xlabel="learning rate", ylabel=metric.replace("_", " "), xscale="log")
+        ax.legend(frameon=False)
+        return ax
 
     def save(self, path):
         """Write everything to a JSON file at `path`, whole or not at all."""

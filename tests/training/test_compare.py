@@ -160,6 +160,24 @@ def test_plot_draws_each_contender_with_a_band(serial):
     matplotlib.pyplot.close(ax.figure)
 
 
+def test_plot_rates_draws_the_grid_without_what_diverged():
+    import matplotlib
+
+    matplotlib.use("agg")
+    runs = [
+        {"contender": "sgd", "rate": rate, "seed": seed, "steps": [1], "seconds": 1.0, "diverged": rate == 1.0}
+        | {"history": {"val_loss": [np.nan if rate == 1.0 else rate + seed]}}
+        for rate in (1.0, 0.1, 0.3)
+        for seed in (0, 1)
+    ]
+    ax = Comparison(runs).plot_rates()
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0.1, 0.6], [0.3, 0.8], [1, np.nan]])
+    (band,) = ax.collections
+    assert band.get_paths()[0].get_extents().intervaly.tolist() == pytest.approx([0.1, 1.3])
+    assert ax.get_xscale() == "log"
+    matplotlib.pyplot.close(ax.figure)
+
+
 class Interrupts:
     """A contender that stops the sweep when its second run is made."""
 
