@@ -21,7 +21,7 @@ def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1):
         The Axes.
     """
     ax = ax if ax is not None else subplots()[1]
-    markers = itertools.cycle("os^Dv<>")  # shape as well as colour tells the lines apart
+    markers = itertools.cycle("os^Dv<>P")  # shape as well as colour tells the lines apart
     for (name, values), marker in zip(curves.items(), markers, strict=False):
         runs = np.atleast_2d(np.asarray(values, dtype=float))
         points = np.arange(start, start + runs.shape[1])

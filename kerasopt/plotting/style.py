@@ -1,7 +1,7 @@
 """The style of every figure: small, colour-blind-safe, legible."""
 
 # Okabe and Ito's palette, which readers with any common colour blindness can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
 STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,
