@@ -31,9 +31,9 @@ class LearningRateFinder:
     Never take the rate of the lowest loss, which is about to diverge: it is the usual mistake. Take these suggestions
     as the middle of a search, and as the highest rate of a cycle.
 
-    The model comes out as it went in, bit for bit, also after an error or Ctrl-C: weights, batch-norm statistics, random
-    states, metrics, and the optimizer's slots, rate and iterations (a fresh optimizer's slots now exist, at their first
-    values).
+    The model comes out as it went in, bit for bit, also after an error or Ctrl-C: weights, batch-norm statistics,
+    random states, metrics, and the optimizer's slots, rate and iterations (the slots of a fresh optimizer now exist, at
+    their first values).
 
     Args:
         low: First rate, in (0, inf).

@@ -1,5 +1,7 @@
 """Step decay."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -52,4 +54,5 @@ class StepDecay(Schedule):
     def rate(self, step):
         """Return the rate of an integer step."""
         drops = ops.cast(step // self.steps_per_drop, "float32")
-        return self.learning_rate * ops.power(self.drop, drops)
+        # The logarithm in float64: a factor near 1, taken many times, would lose its digits in float32.
+        return self.learning_rate * ops.exp(drops * math.log(self.drop))
