@@ -9,7 +9,7 @@ from kerasopt.optimizers.momentum import Momentum
 
 def settable(model, callback, schedule=None):
     """Return the model's optimizer if its rate can be set; else raise, naming the schedule to use instead, if any."""
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         raise ValueError(f"{callback} sets the learning rate of an optimizer: compile the model with one.")
     if not isinstance(optimizer.learning_rate, keras.Variable):
@@ -70,8 +70,11 @@ class PerBatch(keras.callbacks.Callback):
 
     @staticmethod
     def _can_cycle(optimizer):
-        known = type(optimizer) is Momentum or (type(optimizer) is keras.optimizers.SGD and not optimizer.nesterov)
-        return known and optimizer.momentum > 0 and not optimizer.gradient_accumulation_steps
+        sgd = isinstance(optimizer, keras.optimizers.SGD) and not optimizer.nesterov
+        step = keras.optimizers.SGD.update_step if sgd else Momentum.update_step
+        return (
+            type(optimizer).update_step is step and optimizer.momentum > 0 and not optimizer.gradient_accumulation_steps
+        )
 
     def on_train_batch_begin(self, batch, logs=None):
         """Set the rate and the momentum of this batch."""

@@ -24,6 +24,9 @@ def untouched(model):
     try:
         yield
     finally:
+        if keras.backend.backend() == "jax":
+            # A step that was broken off has left arrays to be written back later; they are given up here.
+            model.jax_state_sync()
         model.reset_metrics()  # those that came into being since
         for variable, value in before:
             variable.assign(value)

@@ -84,9 +84,10 @@ class LearningRateFinder:
 
         Args:
             model: A built model, compiled with an optimizer whose rate is a number.
-            x: Inputs, an array or a structure of arrays; or an iterable of batches `(x, y)` or `(x, y, sample_weight)`,
-                a `tf.data.Dataset` or a `keras.utils.PyDataset` for example, which is started again when it ends.
-            y: Targets, if `x` is arrays.
+            x: Inputs, an array or a structure of arrays; or, without `y`, an iterable of batches `(x, y)` or
+                `(x, y, sample_weight)`, a `tf.data.Dataset` or a `keras.utils.PyDataset` for example, which is started
+                again when it ends.
+            y: Targets, an array or a structure of arrays.
             sample_weight: Weight of each sample in the loss, or None.
             batch_size: Samples a step, an integer >= 1: as in the training to come, since the best rate depends on it.
             seed: Non-negative integer that fixes the order of the samples.
@@ -174,17 +175,16 @@ def _batches(x, y, sample_weight, batch_size, seed):
     """Yield batches without end: full ones of arrays in a fresh order each time round, or those of an iterable."""
     if isinstance(x, keras.utils.PyDataset):
         yield from (keras.utils.unpack_x_y_sample_weight(x[i % x.num_batches]) for i in itertools.count())
-    data = (x, y, sample_weight)
-    leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
-    if not all(hasattr(leaf, "__array__") for leaf in leaves):
+    elif y is None and not isinstance(x, dict) and not hasattr(x, "__array__"):
         while True:
             batch = None
             for batch in x:
                 yield keras.utils.unpack_x_y_sample_weight(batch)
             if batch is None:
                 return
+    data = (x, y, sample_weight)
     data = keras.tree.map_structure(lambda a: None if a is None else keras.ops.convert_to_numpy(a), data)
-    samples = len(leaves[0])
+    samples = next(len(leaf) for leaf in keras.tree.flatten(data) if leaf is not None)
     batch_size = min(batch_size, samples)
     random = np.random.default_rng(seed)
     while True:
