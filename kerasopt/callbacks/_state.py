@@ -49,3 +49,12 @@ def _framework_state(model):
 
         return restore
     return lambda: None
+
+
+def no_gradients():
+    """Return a context in which torch records nothing for a backward pass; the other backends never do so unasked."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()

@@ -26,7 +26,8 @@ class LearningRateFinder:
     The sweep ends when the smoothed loss exceeds `stop` times its best, or is no number. Two rules then suggest a rate:
 
     - **steepest**: where the smoothed loss falls fastest in the logarithm of the rate;
-    - **valley**: half way along the longest sequence of points whose losses fall.
+    - **valley**: two thirds of the way, in the logarithm of the rate, along the longest sequence of falling losses; the
+      more cautious of the two.
 
     Never take the rate of the lowest loss, which is about to diverge: it is the usual mistake. Take these suggestions
     as the middle of a search, and as the highest rate of a cycle.
@@ -132,8 +133,8 @@ class LearningRateFinder:
             )
         steepest = np.gradient(losses, np.log(rates)).argmin()
         falling = _longest_fall(losses)
-        valley = (falling[0] + falling[-1]) // 2
-        return {"steepest": float(rates[steepest]), "valley": float(rates[valley])}
+        valley = rates[falling[0]] ** (1 / 3) * rates[falling[-1]] ** (2 / 3)
+        return {"steepest": float(rates[steepest]), "valley": float(valley)}
 
     def plot(self, ax=None):
         """Draw the losses over the rate, with the suggestions.

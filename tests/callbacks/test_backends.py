@@ -7,4 +7,5 @@ from ..backends import run_on
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_table(backend):
-    run_on(backend, "callbacks/test_rates.py", "callbacks/test_lr_finder.py", "callbacks/test_momentum.py")
+    files = ["rates", "momentum", "lr_finder", "layer_statistics"]
+    run_on(backend, *(f"callbacks/test_{file}.py" for file in files))

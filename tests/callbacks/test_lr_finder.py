@@ -139,7 +139,7 @@ def test_the_rules_on_a_known_curve():
     assert suggestions["steepest"] == pytest.approx(1e-2, rel=0.15)
     lowest = finder.learning_rates[finder.smoothed.argmin()]
     first = finder.learning_rates[10]
-    assert suggestions["valley"] == pytest.approx(np.sqrt(first * lowest), rel=0.15)
+    assert suggestions["valley"] == pytest.approx(first ** (1 / 3) * lowest ** (2 / 3), rel=0.01)
 
 
 def test_a_loss_that_is_no_number_ends_the_sweep():
