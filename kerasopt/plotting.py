@@ -3,6 +3,7 @@
 Every function takes `ax=` to draw into, or makes a figure of its own, returns the Axes and never calls `show`.
 """
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -178,9 +179,17 @@ def plot_schedule(schedule, steps, ax=None, steps_per_epoch=None, ylabel="learni
     ax = ax if ax is not None else subplots()[1]
     points = np.unique(np.linspace(0, steps - 1, min(steps, 1000)).round().astype("int64"))
     for name, function in schedules.items():
-        rates = [float(function(int(point))) for point in points]
-        ax.plot(points / (steps_per_epoch or 1), rates, label=name)
+        ax.plot(points / (steps_per_epoch or 1), _values(function, points), label=name)
     ax.set(xlabel="epoch" if steps_per_epoch else "step", ylabel=ylabel)
     if isinstance(schedule, dict):
         ax.legend(frameon=False)
     return ax
+
+
+def _values(function, points):
+    """Call a function of a number for many: at once if it can do that."""
+    with contextlib.suppress(Exception):  # Whatever it is: one point at a time has the better message.
+        values = np.asarray(function(points), dtype=float)
+        if values.shape == points.shape:
+            return values
+    return [float(function(int(point))) for point in points]

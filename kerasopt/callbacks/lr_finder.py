@@ -25,7 +25,7 @@ class LearningRateFinder:
 
     The sweep ends when the smoothed loss exceeds `stop` times its best, or is no number. Two rules then suggest a rate:
 
-    - **steepest**: where the smoothed loss falls fastest in the logarithm of the rate;
+    - **steepest**: where the smoothed loss falls fastest in the logarithm of the rate, over a tenth of the sweep;
     - **valley**: two thirds of the way, in the logarithm of the rate, along the longest sequence of falling losses; the
       more cautious of the two.
 
@@ -131,7 +131,8 @@ class LearningRateFinder:
                 f"The loss did not fall at any of {len(losses)} rates: sweep from a lower `low`, or with more `steps` "
                 "or larger batches."
             )
-        steepest = np.gradient(losses, np.log(rates)).argmin()
+        half = max(1, len(losses) // 20)  # of the stretch that a slope is taken over, since neighbours differ by noise
+        steepest = half + (losses[2 * half :] - losses[: -2 * half]).argmin()
         falling = _longest_fall(losses)
         valley = rates[falling[0]] ** (1 / 3) * rates[falling[-1]] ** (2 / 3)
         return {"steepest": float(rates[steepest]), "valley": float(valley)}
@@ -154,7 +155,7 @@ class LearningRateFinder:
             ax.axvline(rate, color=color, linestyle=style, label=f"{rule} {rate:.2g}")
         low, high = self.smoothed.min(), self.smoothed[0]
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(low - 0.1 * (high - low), 2 * high - low))
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="lower left")
         return ax
 
 
