@@ -4,7 +4,7 @@ Every function takes `ax=` to draw into, or makes a figure of its own, returns t
 """
 
 from kerasopt.plotting.animation import Gif, animate
-from kerasopt.plotting.figures import plot_bars, plot_confusion, plot_curves, plot_images
+from kerasopt.plotting.figures import plot_bars, plot_confusion, plot_curves, plot_images, plot_schedule
 from kerasopt.plotting.style import COLORS, STYLE, subplots
 from kerasopt.plotting.surfaces import film_strip, plot_contours, plot_paths, plot_problem
 
@@ -21,5 +21,6 @@ __all__ = [
     "plot_images",
     "plot_paths",
     "plot_problem",
+    "plot_schedule",
     "subplots",
 ]

@@ -1,5 +1,6 @@
 """Curves, bars, images and tables of counts."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -117,3 +118,41 @@ def plot_confusion(matrix, ax=None):
     ax.set(xlabel="predicted", ylabel="true", xticks=classes, yticks=classes)
     ax.grid(False)
     return ax
+
+
+def plot_schedule(schedule, steps, ax=None, steps_per_epoch=None, ylabel="learning rate"):
+    """Draw the rate of each step under one schedule, or under several.
+
+    Args:
+        schedule: A `LearningRateSchedule`, any function from a step to a rate, or a mapping from names to such.
+        steps: Number of steps to draw, an integer >= 1; long stretches are drawn at 1,000 of them.
+        ax: Axes to draw into; a new figure by default.
+        steps_per_epoch: If given, the horizontal axis counts epochs of so many steps.
+        ylabel: What is drawn, with its unit.
+
+    Returns:
+        The Axes.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+        raise ValueError(f"Argument `steps` must be an integer >= 1. Received: steps={steps!r}")
+    schedules = schedule if isinstance(schedule, dict) else {type(schedule).__name__: schedule}
+    for name, function in schedules.items():
+        if not callable(function):
+            raise ValueError(f"Argument `schedule` must hold schedules or functions. Received: {name}={function!r}")
+    ax = ax if ax is not None else subplots()[1]
+    points = np.unique(np.linspace(0, steps - 1, min(steps, 1000)).round().astype("int64"))
+    for name, function in schedules.items():
+        ax.plot(points / (steps_per_epoch or 1), _values(function, points), label=name)
+    ax.set(xlabel="epoch" if steps_per_epoch else "step", ylabel=ylabel)
+    if isinstance(schedule, dict):
+        ax.legend(frameon=False)
+    return ax
+
+
+def _values(function, points):
+    """Call a function of a number for many: at once if it can do that."""
+    with contextlib.suppress(Exception):  # Whatever it is: one point at a time has the better message.
+        values = np.asarray(function(points), dtype=float)
+        if values.shape == points.shape:
+            return values
+    return [float(function(int(point))) for point in points]
