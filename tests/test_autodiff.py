@@ -1,5 +1,7 @@
 """Derivatives against NumPy and differences, in float64, of functions and of models made in float32."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def test_a_function_of_an_array():
     value, gradient = objective.value_and_gradient(w)
     assert objective.value(w) == value == 100.0
     np.testing.assert_allclose(gradient, 4 * w**3 + [2, 1, 0], rtol=1e-15)
-    hessian = np.diag(12 * w**2) + [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    hessian = np.diag(12 * w**2) + np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]])
     np.testing.assert_allclose(objective.hessian(w), hessian, rtol=1e-15)
     np.testing.assert_allclose(objective.hessian_vector_product(w, v), hessian @ v, rtol=1e-15)
 
@@ -114,13 +116,13 @@ def test_several_inputs_outputs_weights_and_frozen_layers():
 
 
 def test_the_model_and_the_settings_are_left_as_they_were(model):
-    weights, state = model.get_weights(), np.random.get_state()[1].copy()
+    weights, state = model.get_weights(), random.getstate()
     ModelObjective(model, IMAGES, LABELS).value_and_gradient(np.zeros(model.count_params() - 6))
     assert keras.config.floatx() == "float32"
     assert model.dtype_policy.name == "float32"
     for before, after in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(state, np.random.get_state()[1])
+    assert random.getstate() == state
 
 
 class Forgetful(layers.Layer):
@@ -169,13 +171,13 @@ def test_bad_models_are_refused():
         ModelObjective(keras.Sequential([layers.Dense(1)]), x, y)
     with pytest.raises(ValueError, match="compiled"):
         ModelObjective(keras.Sequential([keras.Input((2,)), layers.Dense(1)]), x, y)
+    flat = keras.Sequential([keras.Input((2,)), layers.Flatten()])
+    flat.compile(loss="mse")
     with pytest.raises(ValueError, match="trainable weights"):
-        flat = keras.Sequential([keras.Input((2,)), layers.Flatten()])
-        flat.compile(loss="mse")
         ModelObjective(flat, x, x)
+    broken = small()
+    broken.set_weights([np.full((2, 1), np.nan), np.zeros(1)])
     with pytest.raises(ValueError, match="finite weights"):
-        broken = small()
-        broken.set_weights([np.full((2, 1), np.nan), np.zeros(1)])
         ModelObjective(broken, x, y)
     with pytest.raises(ValueError, match="batch_size"):
         ModelObjective(small(), x, y, batch_size=0)
