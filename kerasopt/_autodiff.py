@@ -200,11 +200,10 @@ class ModelObjective(Objective):
         if dtype == "float64":
             with precision(dtype):
                 model, self.variables = _in_float64(model, data[0])
-        trainable, others = self.variables, list(model.non_trainable_variables)
-        sizes = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])[:-1].tolist()
+        shapes, trainable, others = self.shapes, self.variables, list(model.non_trainable_variables)
 
         def loss(point, state, x, y, sample_weight):
-            parts = [ops.reshape(p, s) for p, s in zip(ops.split(point, sizes), self.shapes, strict=True)]
+            parts = cut(point, shapes)
             mapping = [*zip(trainable, parts, strict=True), *zip(others, state, strict=True)]
             with keras.StatelessScope(mapping, collect_losses=True):
                 y_pred = model(x, training=False)
@@ -228,8 +227,7 @@ class ModelObjective(Objective):
 
     def split(self, point):
         """The arrays shaped as the weights that a point holds."""
-        sizes = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])[:-1]
-        return [part.reshape(shape) for part, shape in zip(np.split(point, sizes), self.shapes, strict=True)]
+        return cut(point, self.shapes, np.reshape)
 
     def assign(self, point):
         """Give the model these weights."""
@@ -265,6 +263,12 @@ class ModelObjective(Objective):
                 "Argument `model` could not be rebuilt in float64: its copy's loss differs. Does `get_config` of every "
                 f"custom layer and loss return all arguments? Received: loss {theirs:.6g}, the copy's {ours:.6g}"
             )
+
+
+def cut(point, shapes, reshape=ops.reshape):
+    """The arrays of these shapes that lie in a vector one after the other."""
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes]).tolist()
+    return [reshape(point[b:e], shape) for b, e, shape in zip([0, *ends], ends, shapes, strict=False)]
 
 
 def _each(function, data):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasopt._autodiff import ModelObjective, Objective, precision, rebuilt
+from kerasopt._autodiff import ModelObjective, Objective, cut, precision, rebuilt
 
 FINE, WRONG = 1e-7, 1e-3
 ROUNDING = 20 * np.finfo("float64").eps  # of a loss near 1, summed over a batch
@@ -199,10 +199,9 @@ def _layer_problem(layer, x, rng):
         raise ValueError(f"Argument `target` must have weights, or floating inputs. Received: {layer}")
     combination = rng.standard_normal(output.shape)
     shapes = [array.shape for array in arrays]
-    ends = np.cumsum([array.size for array in arrays])[:-1].tolist()
 
     def function(point):
-        parts = [ops.reshape(p, s) for p, s in zip(ops.split(point, ends), shapes, strict=True)]
+        parts = cut(point, shapes)
         with keras.StatelessScope(zip(variables, parts, strict=False)):
             return ops.sum(combination * clone(parts[-1] if floating else x))
 
