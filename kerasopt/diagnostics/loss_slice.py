@@ -66,7 +66,7 @@ def loss_slice(model, x, y, sample_weight=None, directions=2, span=(-1.0, 1.0), 
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
         >>> model.set_weights([np.array([[2.0]])])
         >>> model.compile(loss="mse")
-        >>> result = loss_slice(model, np.ones((4, 1)), np.full((4, 1), 2.0), [[np.ones((1, 1))]], points=3)
+        >>> result = loss_slice(model, np.ones((4, 1)), np.full((4, 1), 2.0), directions=[[np.ones((1, 1))]], points=3)
         >>> print(result.coordinates[0], result.losses)
         [-1.  0.  1.] [1. 0. 1.]
 

@@ -90,7 +90,7 @@ def minimize(
         raise ValueError(f"Argument `max_steps` must be an integer of at least 1. Received: max_steps={max_steps}")
     if verbose not in (0, 1, 2):
         raise ValueError(f"Argument `verbose` must be 0, 1 or 2. Received: verbose={verbose}")
-    if name in DENSE:
+    if name in DENSE and isinstance(model, keras.Model):
         _check_memory(method, sum(int(np.prod(v.shape)) for v in model.trainable_variables), max_memory)
     from scipy import optimize
 

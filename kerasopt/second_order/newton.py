@@ -68,10 +68,10 @@ def newton(function, start, gradient=None, hessian=None, damping=0.0, saddle_fre
         >>> from kerasopt.second_order import newton
         >>> def function(w):
         ...     return w[0] ** 2 - w[1] ** 2 + w[1] ** 4
-        >>> newton(function, [1.0, 0.1])
-        NewtonResult(saddle after 4 steps: 1.9936e-32)
+        >>> newton(function, [1.0, 0.1]).verdict
+        'saddle'
         >>> newton(function, [1.0, 0.1], saddle_free=True)
-        NewtonResult(minimum after 6 steps: -0.25)
+        NewtonResult(minimum after 10 steps: -0.25)
 
     Reference:
         Dauphin, Pascanu, Gulcehre, Cho, Ganguli and Bengio, "Identifying and attacking the saddle point problem in
