@@ -5,18 +5,30 @@ from kerasopt import _runtime
 _runtime.start()
 
 # Keras must have started before anything else is imported.
-from kerasopt import callbacks, datasets, optimizers, plotting, problems, schedules, training  # noqa: E402
+from kerasopt import (  # noqa: E402
+    callbacks,
+    datasets,
+    diagnostics,
+    optimizers,
+    plotting,
+    problems,
+    schedules,
+    second_order,
+    training,
+)
 from kerasopt.training import compare, fit  # noqa: E402
 
 __all__ = [
     "callbacks",
     "compare",
     "datasets",
+    "diagnostics",
     "fit",
     "optimizers",
     "plotting",
     "problems",
     "schedules",
+    "second_order",
     "training",
 ]
 __version__ = "0.1.0"

@@ -20,7 +20,12 @@ FLOATS = {"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"}
 
 @contextlib.contextmanager
 def precision(dtype):
-    """Make `dtype` Keras's float type, and let JAX have float64, within the block."""
+    """Make `dtype` Keras's float type within the block.
+
+    For float64, JAX has to be told, and so has Keras: on JAX and torch its `ops` round float64 to float32 wherever
+    types are promoted, and the table by which they do so has no setting. It is reached through the public function
+    that reads it, changed and put back.
+    """
     before = keras.config.floatx()
     with contextlib.ExitStack() as stack:
         if dtype == "float64" and keras.backend.backend() == "jax":
@@ -29,6 +34,12 @@ def precision(dtype):
             stack.enter_context(jax.enable_x64(True))
         keras.config.set_floatx(dtype)
         stack.callback(keras.config.set_floatx, before)
+        if dtype == "float64" and keras.backend.result_type(dtype, dtype) != dtype:
+            demotions = keras.backend.result_type.__globals__.get("BIT64_TO_BIT32_DTYPE", {})
+            stack.callback(demotions.update, {dtype: demotions.get(dtype, dtype)})
+            demotions[dtype] = dtype
+            if keras.backend.result_type(dtype, dtype) != dtype:
+                raise NotImplementedError("This version of Keras does not compute in float64 on this backend.")
         yield
 
 
@@ -189,11 +200,10 @@ class ModelObjective(Objective):
         if dtype == "float64":
             with precision(dtype):
                 model, self.variables = _in_float64(model, data[0])
-        trainable, others = self.variables, list(model.non_trainable_variables)
-        sizes = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])[:-1].tolist()
+        shapes, trainable, others = self.shapes, self.variables, list(model.non_trainable_variables)
 
         def loss(point, state, x, y, sample_weight):
-            parts = [ops.reshape(p, s) for p, s in zip(ops.split(point, sizes), self.shapes, strict=True)]
+            parts = cut(point, shapes)
             mapping = [*zip(trainable, parts, strict=True), *zip(others, state, strict=True)]
             with keras.StatelessScope(mapping, collect_losses=True):
                 y_pred = model(x, training=False)
@@ -217,8 +227,7 @@ class ModelObjective(Objective):
 
     def split(self, point):
         """The arrays shaped as the weights that a point holds."""
-        sizes = np.cumsum([np.prod(shape, dtype=int) for shape in self.shapes])[:-1]
-        return [part.reshape(shape) for part, shape in zip(np.split(point, sizes), self.shapes, strict=True)]
+        return cut(point, self.shapes, np.reshape)
 
     def assign(self, point):
         """Give the model these weights."""
@@ -256,6 +265,12 @@ class ModelObjective(Objective):
             )
 
 
+def cut(point, shapes, reshape=ops.reshape):
+    """The arrays of these shapes that lie in a vector one after the other."""
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes]).tolist()
+    return [reshape(point[b:e], shape) for b, e, shape in zip([0, *ends], ends, shapes, strict=False)]
+
+
 def _each(function, data):
     """Apply a function to every array of a nest."""
     return keras.tree.map_structure(lambda a: None if a is None else function(a), data)
@@ -278,15 +293,24 @@ def _checked(x, y, sample_weight):
     return data
 
 
+class _Float64Loss(keras.Loss):
+    """A loss without its own rounding; not all of Keras's could be rebuilt from their configurations."""
+
+    def __init__(self, loss):
+        super().__init__(loss.name, loss.reduction, dtype="float64")
+        self.loss = loss
+
+    def call(self, y_true, y_pred):
+        return self.loss.call(y_true, y_pred)
+
+
 def _in_float64(model, x):
     """A copy of the compiled model in float64, and the copies of its trainable variables."""
     clone = rebuilt(model, x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a loss may be a lambda: it stays in this process
         loss_weights = model.get_compile_config().get("loss_weights")
-    loss = keras.tree.map_structure(
-        lambda f: type(f).from_config(f.get_config()) if isinstance(f, keras.Loss) else f, model.loss
-    )
+    loss = keras.tree.map_structure(lambda f: _Float64Loss(f) if isinstance(f, keras.Loss) else f, model.loss)
     clone.compile(loss=loss, loss_weights=loss_weights)
     place = {id(weight): index for index, weight in enumerate(model.weights)}
     return clone, [clone.weights[place[id(variable)]] for variable in model.trainable_variables]

@@ -156,3 +156,29 @@ def _values(function, points):
         if values.shape == points.shape:
             return values
     return [float(function(int(point))) for point in points]
+
+
+def plot_slice(result, ax=None):
+    """Draw a slice of a loss, as `kerasopt.diagnostics.loss_slice` returns it: a curve, or filled contours.
+
+    Args:
+        result: The slice: its `coordinates`, one array or two, and its `losses`.
+        ax: Axes to draw into; a new figure by default.
+
+    Returns:
+        The Axes.
+    """
+    ax = ax if ax is not None else subplots()[1]
+    if len(result.coordinates) == 1:
+        ax.plot(result.coordinates[0], result.losses)
+        ax.set(xlabel="along the direction", ylabel="loss")
+    else:
+        a, b = result.coordinates
+        contours = ax.contourf(a, b, result.losses.T, levels=15, cmap="viridis")
+        ax.figure.colorbar(contours, ax=ax, label="loss")
+        ax.set(xlabel="along direction 1", ylabel="along direction 2")
+        ax.grid(False)
+    if all(c.min() <= 0 <= c.max() for c in result.coordinates):
+        height = np.interp(0.0, result.coordinates[0], result.losses) if result.losses.ndim == 1 else 0.0
+        ax.plot(0.0, height, "o", color=COLORS[1], ms=4)  # the model's weights
+    return ax
