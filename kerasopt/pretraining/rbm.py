@@ -100,6 +100,7 @@ class RBM(keras.Model):
 
     def visible_probabilities(self, hidden):
         """The probabilities of the visible units, given hidden ones."""
+        hidden = ops.cast(hidden, self.compute_dtype)
         return ops.sigmoid(ops.matmul(hidden, ops.transpose(self.kernel)) + self.visible_bias)
 
     def draw(self, probabilities):
@@ -163,7 +164,7 @@ class RBM(keras.Model):
         if self.persistent and training:
             self.particles.assign(sample)
         # Here and not in `compute_metrics`, which on JAX does not see the weights.
-        error = ops.square(x - self.visible_probabilities(ops.cast(y_pred, x.dtype)))
+        error = ops.square(x - self.visible_probabilities(y_pred))
         self.reconstruction_error.update_state(ops.stop_gradient(ops.mean(error, axis=-1)))
         return ops.mean(self.free_energy(x)) - ops.mean(self.free_energy(sample))
 
@@ -171,6 +172,16 @@ class RBM(keras.Model):
         """As `keras.Model.fit`, for arrays that hold values in [0, 1]."""
         check_unit_interval(x)
         return super().fit(x, *args, **kwargs)
+
+    def save_own_variables(self, store):
+        """Save the state of the random draws with the weights, so that training goes on as if never stopped."""
+        super().save_own_variables(store)
+        store["random"] = ops.convert_to_numpy(self.random.state)
+
+    def load_own_variables(self, store):
+        """Load what `save_own_variables` has saved."""
+        self.random.state.assign(store["random"])
+        super().load_own_variables({name: store[name] for name in store.keys() if name != "random"})  # noqa: SIM118
 
     def get_config(self):
         """Return the constructor's arguments."""
