@@ -29,7 +29,8 @@ def pretrain(model, x, epochs=10, batch_size=100, optimizer=None, layers=None, s
         batch_size: Samples a step.
         optimizer: A Keras optimizer, of which each RBM gets a copy; `Momentum(0.05, momentum=0.5)` by default.
         layers: How many dense layers to train, counted from the input; all but the last one, the output, by default.
-        seed: Seed of the draws and of the order of the samples, a non-negative integer.
+        seed: Seed of the draws and of the order of the samples, a non-negative integer. (On torch, where
+            `kerasopt.fit` leaves the work to Keras, that order follows `keras.utils.set_random_seed`.)
         verbose: 0, or 1 for a line after each layer.
         **arguments: What `RBM` takes besides: `steps`, `persistent` and so on.
 

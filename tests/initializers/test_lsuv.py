@@ -118,9 +118,11 @@ def variances(model, x, names):
             call = layer.call
 
             def spy(inputs, *_, call=call, outputs=outputs, layer=layer, **__):
-                activation, layer.activation = layer.activation, keras.activations.linear
+                own = {name: value for name, value in vars(layer).items() if name == "activation"}
+                vars(layer)["activation"] = keras.activations.linear  # torch takes no assignment for a layer
                 outputs.append(numpy(call(inputs)))
-                layer.activation = activation
+                del vars(layer)["activation"]
+                vars(layer).update(own)
                 return call(inputs)
 
             layer.call = spy

@@ -57,6 +57,7 @@ def test_layers_get_the_weights_and_the_hidden_biases(pretrained):
     np.testing.assert_array_equal(numpy(output.kernel), before[2])
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="stock `fit` on torch draws the order of the samples")
 def test_each_rbm_learns_from_the_hidden_probabilities_of_the_one_before(pretrained):
     _, _, rbms = pretrained
     x = (IMAGES / 255).reshape(len(IMAGES), -1)

