@@ -78,9 +78,10 @@ def pretrain(model, x, epochs=10, batch_size=100, optimizer=None, layers=None, s
         rbm = RBM(layer.units, seed=seed + number, name=f"rbm_{number}", **arguments)
         rbm.compile(type(optimizer).from_config(optimizer.get_config()))
         history = fit(rbm, x, epochs=epochs, batch_size=batch_size, verbose=0, seed=seed + number)
-        layer.kernel.assign(rbm.kernel)
+        # Copies: on JAX the next step of one model would delete what it shares with the other.
+        layer.kernel.assign(keras.ops.copy(rbm.kernel))
         if layer.use_bias:
-            layer.bias.assign(rbm.hidden_bias)
+            layer.bias.assign(keras.ops.copy(rbm.hidden_bias))
         if verbose:
             error = history.history["reconstruction_error"][-1]
             print(f"{layer.name}: {x.shape[1]} -> {layer.units} units, reconstruction error {error:.4f}")

@@ -259,6 +259,15 @@ def check_a_shared_layer_is_scaled_once_for_all_its_uses():
     assert np.var([z, 3 * z]) == pytest.approx(told.after, rel=1e-4)
 
 
+def check_a_separable_convolution_is_scaled_at_its_last_kernel():
+    layer = layers.SeparableConv2D(4, 3)
+    lsuv(keras.Sequential([keras.Input((6, 6, 2)), layer]), normal(20, 6, 6, 2, scale=5.0))
+    depthwise = layer.depthwise_kernel
+    np.testing.assert_allclose(
+        numpy(depthwise), numpy(keras.initializers.Orthogonal(seed=0)(depthwise.shape)), atol=1e-6
+    )
+
+
 def check_errors_leave_the_model_as_it_was():
     model = small()
     kernels = [numpy(layer.kernel) for layer in model.layers]
