@@ -10,7 +10,6 @@ from scipy.optimize import minimize
 from kerasopt import optimizers, problems
 from kerasopt.problems import Problem, descend
 
-from .backends import run_on
 from .oracles import optimizers as oracles
 
 PROBLEMS = [
@@ -278,8 +277,3 @@ def parabola(**changes):
 def test_bad_arguments_are_refused(call):
     with pytest.raises(ValueError, match=r"Argument `.*` must .* Received: "):
         call()
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends(backend):
-    run_on(backend, "test_problems.py")

@@ -2,34 +2,59 @@
 
 import contextlib
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
-from kerasopt.plotting.style import subplots
+from kerasopt.plotting._tile import tile
+from kerasopt.plotting.style import COLORS, subplots
 
 
-def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1):
-    """Draw one line a name; where a name has several runs, their mean with a band from the lowest to the highest.
+def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1, x=None, band="range", log=""):
+    """Draw one line a name; where a name has several runs, their mean with a band around it.
 
     Args:
-        curves: Mapping from a name to values of shape `(points,)` or `(runs, points)`.
+        curves: Mapping from a name to values of shape `(points,)` or `(runs, points)`. Values that are not finite are
+            left out, as gaps.
         ax: Axes to draw into; a new figure by default.
         xlabel: What is counted along the horizontal axis.
         ylabel: What is measured, with its unit.
-        start: The first point's number.
+        start: The first point's number, where `x` is None.
+        x: Where the points lie: one sequence for all names, or a mapping from a name to its own. By default they are
+            numbered.
+        band: `"range"`, from the lowest run to the highest, or `"deviation"`, one sample standard deviation to either
+            side of the mean.
+        log: Which axes are logarithmic: `""`, `"x"`, `"y"` or `"xy"`.
 
     Returns:
         The Axes.
     """
+    if band not in ("range", "deviation"):
+        raise ValueError(f'Argument `band` must be "range" or "deviation". Received: band={band!r}')
+    if log not in ("", "x", "y", "xy"):
+        raise ValueError(f'Argument `log` must be "", "x", "y" or "xy". Received: log={log!r}')
     ax = ax if ax is not None else subplots()[1]
     markers = itertools.cycle("os^Dv<>P")  # shape as well as colour tells the lines apart
     for (name, values), marker in zip(curves.items(), markers, strict=False):
         runs = np.atleast_2d(np.asarray(values, dtype=float))
-        points = np.arange(start, start + runs.shape[1])
-        (line,) = ax.plot(points, runs.mean(axis=0), label=name, marker=marker if len(points) <= 30 else None, ms=3.5)
+        runs = np.where(np.isfinite(runs), runs, np.nan)
+        places = x.get(name) if isinstance(x, Mapping) else x
+        points = np.arange(start, start + runs.shape[1]) if places is None else np.asarray(places)
+        if points.shape != runs.shape[1:]:
+            raise ValueError(f"Argument `x` must hold {runs.shape[1]} places for {name!r}. Received: {len(points)}")
+        style = {"marker": marker, "ms": 3.5, "markevery": max(1, len(points) // 15) if len(points) > 30 else 1}
+        mean = runs.mean(axis=0)
+        (line,) = ax.plot(points, mean, label=name, **style)
         if len(runs) > 1:
-            ax.fill_between(points, runs.min(axis=0), runs.max(axis=0), color=line.get_color(), alpha=0.2, linewidth=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+            spread = runs.std(axis=0, ddof=1)
+            low, high = (mean - spread, mean + spread) if band == "deviation" else (runs.min(axis=0), runs.max(axis=0))
+            ax.fill_between(points, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    if "x" in log:
+        ax.set_xscale("log")
+    elif x is None:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    if "y" in log:
+        ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False)
     return ax
@@ -54,12 +79,8 @@ def plot_images(images, labels=None, columns=10, ax=None):
         raise ValueError(f"Argument `labels` must hold one text an image, {len(images)}. Received: {len(labels)}")
     count, height, width = images.shape
     columns = min(columns, count)
-    rows = -(-count // columns)
     head = 0 if labels is None else height // 3  # room for a label above every image
-    sheet = np.full((rows * (height + head), columns * width), images.min(), dtype=images.dtype)
-    for index, image in enumerate(images):
-        top, left = index // columns * (height + head) + head, index % columns * width
-        sheet[top : top + height, left : left + width] = image
+    sheet = tile(images, columns, images.min(), head=head)
     if ax is None:
         inch = 0.62 * columns
         ax = subplots(size=(inch, inch * sheet.shape[0] / sheet.shape[1]))[1]
