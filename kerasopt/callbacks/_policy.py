@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from kerasopt.optimizers._base import within
+from kerasopt._arguments import within
 from kerasopt.optimizers.momentum import Momentum
 
 

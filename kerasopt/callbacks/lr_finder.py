@@ -6,9 +6,9 @@ import math
 import keras
 import numpy as np
 
+from kerasopt._arguments import at_least, within
 from kerasopt.callbacks._policy import settable
 from kerasopt.callbacks._state import untouched
-from kerasopt.optimizers._base import at_least, within
 
 
 class LearningRateFinder:

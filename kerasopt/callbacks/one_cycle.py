@@ -1,8 +1,8 @@
 """The 1cycle policy for an optimizer whose rate is a number."""
 
 from kerasopt import schedules
+from kerasopt._arguments import at_least
 from kerasopt.callbacks._policy import PerBatch, position
-from kerasopt.optimizers._base import at_least
 
 
 class OneCycle(PerBatch):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasopt.optimizers._base import at_least, flag, within
+from kerasopt._arguments import at_least, flag, within
 
 
 class LSUVReport(list):

@@ -1,4 +1,4 @@
-"""What all optimizers of the package share: checked arguments, slots declared once, one hook a step.
+"""What all optimizers of the package share: slots declared once, one hook a step.
 
 This is the only module that touches hooks of Keras's base optimizer that its documentation does not name:
 `_backend_update_step`, `_apply_weight_decay`, `_use_weight_decay`, `_get_variable_index` and `_trainable_variables`.
@@ -7,36 +7,11 @@ This is the only module that touches hooks of Keras's base optimizer that its do
 import contextlib
 import inspect
 import math
-import numbers
 
 import keras
 from keras import ops
 
-
-def within(interval, **argument):
-    """Return the one named argument as a float if it lies in `interval`, written as in "[0, 1)"; else raise."""
-    ((name, value),) = argument.items()
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
-    inside = isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= value <= high
-    if not inside or (interval[0] == "(" and value == low) or (interval[-1] == ")" and value == high):
-        raise ValueError(f"Argument `{name}` must be in {interval}. Received: {name}={value!r}")
-    return float(value)
-
-
-def at_least(minimum, **argument):
-    """Return the one named argument as an int if it is a whole number not below `minimum`; else raise."""
-    ((name, value),) = argument.items()
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < minimum:
-        raise ValueError(f"Argument `{name}` must be an integer >= {minimum}. Received: {name}={value!r}")
-    return int(value)
-
-
-def flag(**argument):
-    """Return the one named argument if it is True or False; else raise."""
-    ((name, value),) = argument.items()
-    if not isinstance(value, bool):
-        raise ValueError(f"Argument `{name}` must be True or False. Received: {name}={value!r}")
-    return value
+from kerasopt._arguments import at_least, within
 
 
 def norm(tensor):

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import Optimizer, within
+from kerasopt._arguments import within
+from kerasopt.optimizers._base import Optimizer
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")

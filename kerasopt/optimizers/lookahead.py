@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import at_least, within
+from kerasopt._arguments import at_least, within
 from kerasopt.optimizers._wrapper import Wrapper
 
 

@@ -2,7 +2,8 @@
 
 import keras
 
-from kerasopt.optimizers._base import Optimizer, within
+from kerasopt._arguments import within
+from kerasopt.optimizers._base import Optimizer
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import Optimizer, within
+from kerasopt._arguments import within
+from kerasopt.optimizers._base import Optimizer
 
 
 def _coth_minus_inverse(x):

@@ -5,7 +5,8 @@ import contextlib
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import Optimizer, at_least, within
+from kerasopt._arguments import at_least, within
+from kerasopt.optimizers._base import Optimizer
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")

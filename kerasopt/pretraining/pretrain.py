@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from kerasopt._arguments import at_least
 from kerasopt.optimizers import Momentum
-from kerasopt.optimizers._base import at_least
 from kerasopt.pretraining._checks import check_unit_interval
 from kerasopt.pretraining.rbm import RBM
 from kerasopt.training import fit

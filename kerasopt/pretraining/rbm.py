@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasopt.optimizers._base import at_least, flag
+from kerasopt._arguments import at_least, flag
 from kerasopt.pretraining._checks import check_unit_interval
 
 

@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 
-from kerasopt.optimizers._base import at_least, within
+from kerasopt._arguments import at_least, within
 from kerasopt.problems.problem import Problem
 
 

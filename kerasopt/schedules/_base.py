@@ -5,7 +5,7 @@ import inspect
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import at_least, within
+from kerasopt._arguments import at_least, within
 
 
 def in_steps(epochs, steps_per_epoch, name="epochs"):

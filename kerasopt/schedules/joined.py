@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import at_least
+from kerasopt._arguments import at_least
 from kerasopt.schedules._base import Schedule, constant_or_schedule, from_config, in_steps, rate_at, to_config
 
 

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from kerasopt.optimizers._base import at_least, flag, within
+from kerasopt._arguments import at_least, flag, within
 from kerasopt.schedules._base import Schedule, in_steps
 
 
