@@ -9,8 +9,6 @@ from keras import layers, ops
 
 from kerasopt._autodiff import ModelObjective, Objective
 
-from .backends import run_on
-
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(24, 6, 6, 1)).astype("float32")
 LABELS = RNG.integers(0, 3, 24)
@@ -183,8 +181,3 @@ def test_bad_models_are_refused():
         ModelObjective(small(), x, y, batch_size=0)
     with pytest.raises(ValueError, match="not a mean"):
         ModelObjective(small(reduction="sum"), x, y, batch_size=2)
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends(backend):
-    run_on(backend, "test_autodiff.py")

@@ -203,7 +203,7 @@ def _layer_problem(layer, x, rng):
     def function(point):
         parts = cut(point, shapes)
         with keras.StatelessScope(zip(variables, parts, strict=False)):
-            return ops.sum(combination * clone(parts[-1] if floating else x))
+            return ops.sum(ops.multiply(combination, clone(parts[-1] if floating else x)))
 
     loss = Objective(function)
     start = np.concatenate([array.ravel() for array in arrays])

@@ -7,8 +7,6 @@ from keras import layers, ops
 
 from kerasopt.diagnostics import gradient_check
 
-from ..backends import run_on
-
 RNG = np.random.default_rng(3)
 X, Y = RNG.normal(size=(16, 4)), RNG.normal(size=(16, 4))
 MEAN, VARIANCE, EPSILON, L2 = RNG.normal(size=4), RNG.uniform(0.5, 2, 4), 1e-3, 0.05
@@ -195,8 +193,3 @@ def test_the_table():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         gradient_check(**{"target": np.sum, "x": np.ones(2), "gradient": np.ones_like, **arguments})
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends(backend):
-    run_on(backend, "diagnostics/test_gradient_check.py", "diagnostics/test_loss_slice.py")

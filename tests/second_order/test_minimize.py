@@ -8,8 +8,6 @@ from scipy import optimize
 
 from kerasopt.second_order import minimize
 
-from ..backends import run_on
-
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(40, 3))
 LABELS = (X @ [1.0, -2.0, 0.5] + RNG.normal(size=40) > 0).astype("float64")[:, None]
@@ -138,8 +136,3 @@ def test_bad_arguments(model, arguments, message):
 def test_an_unbuilt_model_is_refused():
     with pytest.raises(ValueError, match="built"):
         minimize(keras.Sequential([layers.Dense(1)]), X, LABELS, verbose=0)
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends(backend):
-    run_on(backend, "second_order/test_newton.py", "second_order/test_minimize.py")

@@ -1,0 +1,26 @@
+"""All but optimizers and training on JAX and torch: one process a backend, since Keras takes long to start."""
+
+import pytest
+
+from .backends import run_on
+
+FILES = [
+    "callbacks/test_layer_statistics.py",
+    "callbacks/test_lr_finder.py",
+    "callbacks/test_momentum.py",
+    "callbacks/test_rates.py",
+    "diagnostics/test_gradient_check.py",
+    "diagnostics/test_loss_slice.py",
+    "initializers",
+    "pretraining",
+    "schedules/test_formulas.py",
+    "schedules/test_saving.py",
+    "second_order",
+    "test_autodiff.py",
+    "test_problems.py",
+]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_on(backend):
+    run_on(backend, *FILES)
