@@ -79,7 +79,9 @@ def refresh_batch_norm(model, x, batch_size=1000):
 
 
 def _batch_statistics(model, batch, layers):
-    zeros = [(v, keras.ops.zeros_like(v)) for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
+    zeros = [
+        (v, keras.ops.zeros(v.shape, v.dtype)) for layer in layers for v in (layer.moving_mean, layer.moving_variance)
+    ]
     # The scope keeps every update away from the model, those of random generators and other statistics, too.
     with keras.StatelessScope(state_mapping=zeros) as scope:
         model(batch, training=True)
