@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from readme import write_table
 
+import kerasopt
 from kerasopt.ensembles import SWA, SnapshotEnsemble, average
 
 MEMBERS, BATCH = 5, 128
