@@ -1,6 +1,6 @@
 """Train in processes that are killed at random moments, and compare the end with that of a run that was not.
 
-    python tests/callbacks/killed.py KIND [--trials 20] [--kills 1] [--seed 0]
+    python tests/callbacks/killed.py KIND ... [--kills 20] [--most 5] [--seed 0]
 
 Keras is imported once: every run is a fork of this process, made before any tensor is.
 """
@@ -144,42 +144,45 @@ def differences(one, two):
     return [name for name in one if text(one[name]) != text(two[name])]
 
 
+def check(kind, kills, most, rng, folder):
+    """Kill runs of one kind, `most` times each, until there were enough kills; return the number of bad ends."""
+    seconds, expected = complete(kind, Path(tempfile.mkdtemp(dir=folder)))
+    print(json.dumps({"kind": kind, "seconds": round(seconds, 2), "epochs": expected["history"][0]}), flush=True)
+    failed = 0
+    while kills > 0:
+        place, epochs = Path(tempfile.mkdtemp(dir=folder)), []
+        while len(epochs) < min(most, kills):
+            epoch = kill(kind, place, rng.uniform(0, 1.5 * seconds / most))
+            if epoch is None:
+                seconds = max(0.05, 0.7 * seconds)  # It was over: the first run was slower than those to come.
+                break
+            epochs.append(epoch)
+        else:
+            complete(kind, place)
+        kills -= len(epochs)
+        unequal = differences(expected, pickle.loads((place / "result.pickle").read_bytes()))
+        left = sorted(path.name for path in place.rglob("*") if "partial" in path.name or "backup" in path.name)
+        failed += bool(unequal or left)
+        print(json.dumps({"epochs at kills": epochs, "unequal": unequal, "left over": left}), flush=True)
+    return failed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=["snapshots", "cyclic", "swa"])
-    parser.add_argument("--trials", type=int, default=20, help="runs")
-    parser.add_argument("--kills", type=int, default=1, help="kills in each run")
+    parser.add_argument("kinds", nargs="+", choices=["snapshots", "cyclic", "swa"])
+    parser.add_argument("--kills", type=int, default=20, help="of each kind, in all")
+    parser.add_argument("--most", type=int, default=5, help="of one run")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
         if keras.backend.backend() == "jax":  # It compiles every small operation anew in each process.
             import jax
 
-            jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
+            jax.config.update("jax_compilation_cache_dir", folder + "/compiled")
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-        # Twice: the first run may be slower than those to come.
-        _, expected = complete(options.kind, Path(tempfile.mkdtemp(dir=folder)))
-        seconds, again = complete(options.kind, Path(tempfile.mkdtemp(dir=folder)))
-        unequal = differences(expected, again)
-        print(
-            json.dumps({"seconds": round(seconds, 2), "epochs": expected["history"][0], "unequal": unequal}), flush=True
-        )
-        failed, trial = len(unequal), 0
-        while trial < options.trials:
-            place = Path(tempfile.mkdtemp(dir=folder))
-            moments = [rng.uniform(0, seconds) for _ in range(options.kills)]
-            epochs = [kill(options.kind, place, moment) for moment in moments]
-            if None in epochs:  # The run was over by then. A busy machine is slower at one time than at another.
-                continue
-            trial += 1
-            _, result = complete(options.kind, place)
-            unequal = differences(expected, result)
-            left = sorted(path.name for path in place.rglob("*") if "partial" in path.name or "backup" in path.name)
-            failed += bool(unequal or left)
-            print(json.dumps({"epochs": epochs, "unequal": unequal, "left over": left}), flush=True)
+        failed = sum(check(kind, options.kills, options.most, rng, folder) for kind in options.kinds)
     sys.exit(1 if failed else 0)
 
 
