@@ -1,0 +1,11 @@
+"""The tests of ensembles and of exact resume on the other backends."""
+
+import pytest
+
+from ..backends import run_on
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_ensembles_and_resume(backend):
+    files = ["ensembles/test_snapshots.py", "ensembles/test_average.py", "ensembles/test_weights.py"]
+    run_on(backend, *files, "callbacks/test_resume.py")
