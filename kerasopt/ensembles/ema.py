@@ -2,6 +2,8 @@
 
 import contextlib
 
+from keras import ops
+
 
 @contextlib.contextmanager
 def swap_ema(model):
@@ -55,6 +57,9 @@ def swap_ema(model):
     own = model.get_weights()
     try:
         optimizer.finalize_variable_values(model.trainable_variables)
+        for variable in model.trainable_variables:
+            # On JAX it now shares its memory with the average, and `predict` gives that memory away.
+            variable.assign(ops.copy(variable))
         yield model
     finally:
         model.set_weights(own)
