@@ -126,18 +126,18 @@ def test_batch_norm_anywhere_is_found_and_nothing_else_changes():
 
 
 def test_swa_with_batch_norm_needs_the_refresh(monkeypatch):
-    """Averaged weights with the statistics of the last ones predict badly; the refresh makes them good."""
-    x = np.random.default_rng(1).normal(3, 2, size=(500, 5)).astype("float32")
-    y = (x[:, 0] > x[:, 1]).astype("int32")
-    norm = layers.BatchNormalization(momentum=0.999)  # in a hundred steps its moving averages have hardly moved
-    model, swa = net(layers.Dense(16, "relu"), norm, optimizer=keras.optimizers.SGD(0.5)), SWA(2, x=x)
+    """With the moving averages of so short a run the averaged weights guess; the refresh makes them good."""
+    x = np.random.default_rng(1).normal(100, 2, size=(500, 5)).astype("float32")
+    y = (x[:, 0] > 100).astype("int32")
+    # In a hundred steps the moving mean comes two thirds of the way from 0 to 100.
+    hidden = layers.BatchNormalization(), layers.Dense(16, "relu")
+    model, swa = net(*hidden, optimizer=keras.optimizers.SGD(0.5)), SWA(2, x=x)
     monkeypatch.setattr("kerasopt.ensembles.swa.refresh_batch_norm", lambda *_: None)
     kerasopt.fit(model, x, y, epochs=6, verbose=0, seed=0, callbacks=[swa])
-    without = model.evaluate(x, y, verbose=0, return_dict=True)
+    without = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
     refresh_batch_norm(model, x)
-    refreshed = model.evaluate(x, y, verbose=0, return_dict=True)
-    assert refreshed["accuracy"] > without["accuracy"] + 0.01, (refreshed, without)
-    assert refreshed["loss"] < 0.9 * without["loss"], (refreshed, without)
+    refreshed = model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert without < 0.7 < 0.9 < refreshed
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
