@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerasopt._autodiff import ModelObjective
-from kerasopt.callbacks._state import no_gradients, untouched
+from kerasopt.callbacks._borrowed import no_gradients, untouched
 
 STATISTICS = {
     "activation_mean": "mean activation",

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from kerasopt._arguments import at_least, within
+from kerasopt.callbacks._borrowed import untouched
 from kerasopt.callbacks._policy import settable
-from kerasopt.callbacks._state import untouched
 
 
 class LearningRateFinder:
