@@ -28,8 +28,8 @@ class Adam(Optimizer):
         beta_1: Decay a step of the mean of the gradients, in [0, 1).
         beta_2: Decay a step of the mean of their squares, in [0, 1).
         epsilon: Floor of the root, in gradient units, in [0, inf).
-        bias_correction: If False, `m` and `v` are used as they are: the first steps are then too long by a factor of
-            up to `(1 - beta_1) / sqrt(1 - beta_2)`, 3.2 at the defaults. For the lesson.
+        bias_correction: If False, `m` and `v` are used as they are. The first steps are then too long by a factor of
+            `(1 - beta_1**t) / sqrt(1 - beta_2**t)`: 3.2 in step 1 and 6.6 in step 12 at the defaults. For the lesson.
         amsgrad: If True, `v` is replaced, before its correction, by the largest `v` so far.
         **kwargs: Keras's base arguments: `weight_decay`, `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`,
             `ema_momentum`, `ema_overwrite_frequency`, `loss_scale_factor`, `gradient_accumulation_steps`, `name`.
