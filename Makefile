@@ -45,7 +45,7 @@ lint: .venv/ready  ## check style and formatting of code and notebooks
 	$(BIN)/ruff format --check .
 
 bench: .venv/ready  ## measure what the documentation quotes, and draw what it shows
-	for name in start digits optimizers training cover; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in start digits optimizers training ensembles cover; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 mutants: .venv/ready  ## break every optimizer in every small way: does a test notice?
 	$(BIN)/python benchmarks/mutation.py

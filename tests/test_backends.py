@@ -11,6 +11,7 @@ FILES = [
     "callbacks/test_rates.py",
     "diagnostics/test_gradient_check.py",
     "diagnostics/test_loss_slice.py",
+    "ensembles",
     "initializers",
     "pretraining",
     "schedules/test_formulas.py",
@@ -23,4 +24,5 @@ FILES = [
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_on(backend):
-    run_on(backend, *FILES)
+    # On torch the order of the samples and dropout come from its own generators, so no run repeats to the bit.
+    run_on(backend, *FILES, *(["callbacks/test_resume.py"] if backend == "jax" else []))
