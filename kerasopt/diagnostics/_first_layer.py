@@ -58,8 +58,9 @@ def losses_on(loss, directions, points):
             if more or len(h.shape) != len(model.inputs[0].shape):
                 return None
             h = ops.cast(h, model.inputs[0].dtype)
-            for earlier in chain[:first]:
-                h = earlier(h, training=False)
+            with keras.StatelessScope(collect_losses=True):  # which leaves the layers as they are
+                for earlier in chain[:first]:
+                    h = earlier(h, training=False)
             outputs = _outputs(layer, h, loss, [loss.start, *directions])
             objective.pieces = [(share, (start, rows, outputs, state, x, *targets))]
             total += [objective.value(point) for point in points]
@@ -84,11 +85,7 @@ def _chain(model):
 
 def _is_linear(layer):
     """Whether a kernel of enough inputs and perhaps a bias, of one type, are all the weights that the layer has."""
-    if (
-        layer.activity_regularizer is not None
-        or layer.compute_dtype != layer.variable_dtype
-        or type(layer) not in LINEAR
-    ):
+    if type(layer) not in LINEAR or layer.activity_regularizer or layer.compute_dtype != layer.variable_dtype:
         return False
     known = [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
     inputs = np.prod(layer.kernel.shape[:-1])

@@ -90,6 +90,9 @@ OTHERS = {
     "few inputs": lambda: chain(layers.Dense(2)),
     "batch norm first": lambda: chain(layers.BatchNormalization()),
     "an activity regularizer": lambda: chain(layers.Flatten(), layers.Dense(7, activity_regularizer="l2")),
+    "a penalty before it": lambda: chain(
+        layers.Conv2D(2, 3, trainable=False, activity_regularizer="l2"), layers.Flatten(), layers.Dense(7)
+    ),
     "a call of its own": lambda: chain(layers.Flatten(), layers.Dense(7), kind=Doubled),
 }
 
