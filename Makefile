@@ -47,8 +47,9 @@ lint: .venv/ready  ## check style and formatting of code and notebooks
 bench: .venv/ready  ## measure what the documentation quotes, and draw what it shows
 	for name in start digits optimizers training ensembles cover; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-mutants: .venv/ready  ## break every optimizer in every small way: does a test notice?
+mutants: .venv/ready  ## break the code in every small way: does a test notice? (needs `make backends`)
 	$(BIN)/python benchmarks/mutation.py
+	$(BIN)/python benchmarks/mutation_tools.py
 
 lock: pyproject.toml  ## pin requirements.txt anew, for every platform and Python version (needs uv)
 	uv pip compile --universal --upgrade --quiet --no-header --extra notebooks --extra test pyproject.toml -o requirements.txt

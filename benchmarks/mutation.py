@@ -13,7 +13,6 @@ import ast
 import copy
 import os
 import sys
-import time
 import types
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+from mutants import survivors, unexplained  # noqa: E402
 
 from tests.optimizers import table  # noqa: E402
 from tests.optimizers import test_meanings as meanings  # noqa: E402
@@ -41,38 +41,6 @@ LEFT_OUT |= {
     "learning_rate",
 }
 STEPS = 50
-
-OPERATORS = {
-    ast.Add: [ast.Sub],
-    ast.Sub: [ast.Add],
-    ast.Mult: [ast.Div],
-    ast.Div: [ast.Mult],
-    ast.Pow: [ast.Mult],
-    ast.Mod: [ast.FloorDiv],
-}
-COMPARISONS = {
-    ast.Gt: [ast.GtE, ast.LtE],
-    ast.GtE: [ast.Gt, ast.Lt],
-    ast.Lt: [ast.LtE, ast.GtE],
-    ast.LtE: [ast.Lt, ast.Gt],
-    ast.Eq: [ast.NotEq],
-    ast.NotEq: [ast.Eq],
-    ast.Is: [ast.IsNot],
-}
-FUNCTIONS = {
-    "maximum": "minimum",
-    "minimum": "maximum",
-    "sqrt": "square",
-    "square": "abs",
-    "abs": "square",
-    "sign": "abs",
-    "logical_and": "logical_or",
-    "power": "multiply",
-    "expm1": "exp",
-    "log": "log2",
-    "assign_sub": "assign_add",
-    "assign_add": "assign_sub",
-}
 
 # (file, part of the line, start of the change) -> why no test can notice.
 EQUIVALENT = {
@@ -95,48 +63,6 @@ EQUIVALENT = {
     ("radam", "rho > self.rho_threshold", "Gt -> GtE"): "they are equal by accident of rounding only",
     ("radam", "ops.where(rectifiable, ratio, 0.0)", "0.0 -> "): "not selected by the `where` that follows",
 }
-
-
-def is_equivalent(survivor):
-    """Tell whether the table above holds the change."""
-    stem, line, change = survivor
-    return any(stem == s and part in line and change.startswith(c) for s, part, c in EQUIVALENT)
-
-
-def mutants(tree):
-    """Yield (node, attribute, replacement, description) for every change to be made."""
-    skipped = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name in LEFT_OUT
-        for inner in ast.walk(node)
-    }
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n not in skipped]
-    for node in {inner: None for function in functions for s in function.body for inner in ast.walk(s)}:
-        if isinstance(node, ast.BinOp):
-            for new in OPERATORS.get(type(node.op), []):
-                yield node, "op", new(), f"{type(node.op).__name__} -> {new.__name__}"
-        elif isinstance(node, ast.AugAssign):
-            yield node, "op", OPERATORS[type(node.op)][0](), f"{type(node.op).__name__}= changed"
-        elif isinstance(node, ast.UnaryOp):
-            yield node, "op", ast.UAdd(), f"{type(node.op).__name__} dropped"
-        elif isinstance(node, ast.Compare):
-            for new in COMPARISONS[type(node.ops[0])]:
-                yield node, "ops", [new()], f"{type(node.ops[0]).__name__} -> {new.__name__}"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield node, "value", not node.value, f"{node.value} -> {not node.value}"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            for new in (node.value + 1, -node.value if node.value else -1):
-                yield node, "value", new, f"{node.value} -> {new}"
-        elif isinstance(node, ast.Attribute) and node.attr in FUNCTIONS:
-            yield node, "attr", FUNCTIONS[node.attr], f"{node.attr} -> {FUNCTIONS[node.attr]}"
-        elif isinstance(node, ast.If | ast.IfExp):
-            yield node, "test", ast.UnaryOp(ast.Not(), node.test), "condition negated"
-        elif isinstance(node, ast.BoolOp):
-            new = ast.Or if isinstance(node.op, ast.And) else ast.And
-            yield node, "op", new(), f"{type(node.op).__name__} -> {new.__name__}"
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            yield node, "value", ast.Constant(None), "statement dropped"
 
 
 def load(trees):
@@ -258,38 +184,23 @@ def main(names):
             check()  # the unbroken package passes
 
     chosen = {home[name] for name in names} if names else set(trees) - {"__init__"}
-    survivors, count, start = [], 0, time.time()
+    found = []
     for stem in sorted(chosen):
         # A shared file is held to all rules; the cheapest first, since most changes break the first one.
         users = [name for name in all_checks if home[name] == stem] or list(all_checks)
-        for node, attribute, replacement, change in mutants(trees[stem]):
-            original = getattr(node, attribute)
-            setattr(
-                node,
-                attribute,
-                ast.fix_missing_locations(replacement) if isinstance(replacement, ast.AST) else replacement,
-            )
-            count += 1
+
+        def passes(users=users):
             try:
-                ast.fix_missing_locations(trees[stem])
                 table.optimizers = meanings.optimizers = load(trees)
                 for name in users:
                     for check in all_checks[name]:
                         check()
             except Exception:  # any failure at all notices the change
-                pass
-            else:
-                line = sources[stem].splitlines()[node.lineno - 1].strip()
-                survivors.append((stem, line, change))
-            finally:
-                setattr(node, attribute, original)
+                return False
+            return True
 
-    unexplained = [s for s in survivors if not is_equivalent(s)]
-    print(f"{count} changes in {time.time() - start:.0f} s; not noticed: {len(survivors)}, of which")
-    print(f"{len(survivors) - len(unexplained)} are equivalent and {len(unexplained)} are not:")
-    for stem, line, change in unexplained:
-        print(f"  {stem}.py: {change}: {line}")
-    return bool(unexplained)
+        found += survivors(stem, sources[stem], trees[stem], LEFT_OUT, passes)
+    return bool(unexplained(found, EQUIVALENT))
 
 
 if __name__ == "__main__":

@@ -128,8 +128,9 @@ def gradient_check(target, x, y=None, sample_weight=None, gradient=None, step=1e
         count = size if start.size <= max_parameters else min(size, max(10, size * max_parameters // start.size))
         indices = begin + np.sort(rng.choice(size, count, replace=False))
         # Of a weight that is sampled the gradient's largest entry is always compared: a small sample may be all zero.
-        if count < size:
-            indices[0] = begin + np.abs(analytic[begin : begin + size]).argmax()
+        largest = begin + np.abs(analytic[begin : begin + size]).argmax()
+        if largest not in indices:
+            indices[0] = largest
         steps = step * np.maximum(1.0, np.abs(start[indices]))
         pairs = [_differences(value, center, start, i, h) for i, h in zip(indices, steps, strict=True)]
         numeric, bend = np.array(pairs).reshape(-1, 2).T
@@ -191,13 +192,12 @@ def _layer_problem(layer, x, rng):
         if not clone.built:
             clone(x[:1])
         variables = clone.trainable_variables
-        output = ops.convert_to_numpy(clone(x))
+        combination = ops.convert_to_tensor(rng.standard_normal(tuple(clone(x).shape)), dtype="float64")
     arrays = [ops.convert_to_numpy(v).astype("float64") for v in variables] + (
         [x.astype("float64")] if floating else []
     )
     if not arrays:
         raise ValueError(f"Argument `target` must have weights, or floating inputs. Received: {layer}")
-    combination = rng.standard_normal(output.shape)
     shapes = [array.shape for array in arrays]
 
     def function(point):

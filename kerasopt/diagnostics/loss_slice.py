@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from kerasopt._autodiff import ModelObjective
+from kerasopt.diagnostics._first_layer import losses_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,9 @@ def loss_slice(model, x, y, sample_weight=None, directions=2, span=(-1.0, 1.0), 
     mistake is to read more from two of a hundred thousand directions than they show: curvature is visible, a barrier
     need not be.
 
-    The weights are read once and never set, whatever happens on the way. Each point costs a pass over the data.
+    The weights are read once and never set, whatever happens on the way. Each point costs a pass over the data. Where
+    the model is a chain of layers that starts with a dense layer or a convolution (flattening and rescaling may come
+    before), that layer's products are made once, not at every point: x (W + a D) = x W + a x D.
 
     Args:
         model: A built and compiled Keras model.
@@ -94,10 +97,11 @@ def loss_slice(model, x, y, sample_weight=None, directions=2, span=(-1.0, 1.0), 
     axis = np.linspace(low, high, points)
     flat = np.stack([loss.flat(direction) for direction in directions])
     grid = np.stack(np.meshgrid(*[axis] * len(flat), indexing="ij"), axis=-1)
-    losses = np.empty(grid.shape[:-1])
-    for index in np.ndindex(losses.shape):
-        losses[index] = loss.value(loss.start + grid[index] @ flat)
-    return LossSlice((axis,) * len(flat), losses, directions)
+    coordinates = grid.reshape(-1, len(flat))
+    losses = losses_on(loss, flat, coordinates)
+    if losses is None:
+        losses = np.array([loss.value(loss.start + point @ flat) for point in coordinates])
+    return LossSlice((axis,) * len(flat), losses.reshape(grid.shape[:-1]), directions)
 
 
 def _random_direction(weights, rng):

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasopt.plotting._tile import tile
 from kerasopt.plotting.style import COLORS, subplots
+from kerasopt.plotting.surfaces import plot_contours
 
 
 def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1, x=None, band="range", log=""):
@@ -195,10 +196,9 @@ def plot_slice(result, ax=None):
         ax.set(xlabel="along the direction", ylabel="loss")
     else:
         a, b = result.coordinates
-        contours = ax.contourf(a, b, result.losses.T, levels=15, cmap="viridis")
-        ax.figure.colorbar(contours, ax=ax, label="loss")
-        ax.set(xlabel="along direction 1", ylabel="along direction 2")
-        ax.grid(False)
+        plot_contours(a, b, result.losses.T, ax, xlabel="along direction 1", ylabel="along direction 2")
+        contours = ax.collections[-1]
+        ax.figure.colorbar(contours, ax=ax, label="loss", ticks=contours.levels[::4], format="{x:.3g}")
     if all(c.min() <= 0 <= c.max() for c in result.coordinates):
         height = np.interp(0.0, result.coordinates[0], result.losses) if result.losses.ndim == 1 else 0.0
         ax.plot(0.0, height, "o", color=COLORS[1], ms=4)  # the model's weights

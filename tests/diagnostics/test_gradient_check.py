@@ -12,8 +12,7 @@ X, Y = RNG.normal(size=(16, 4)), RNG.normal(size=(16, 4))
 MEAN, VARIANCE, EPSILON, L2 = RNG.normal(size=4), RNG.uniform(0.5, 2, 4), 1e-3, 0.05
 
 
-@pytest.fixture(scope="module")
-def model():
+def make_model():
     """Dense 4 -> 4 (a square kernel), batch norm, tanh, dropout, Dense 4 -> 4, with an L2 penalty."""
     keras.utils.set_random_seed(0)
     result = keras.Sequential(
@@ -30,6 +29,11 @@ def model():
     w1, b1, gamma, beta, _, _, w2, b2 = result.get_weights()
     result.set_weights([w1, b1 + 0.1, gamma, beta, MEAN, VARIANCE, w2, b2])
     return result
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
 
 
 def by_hand(bug=None):
@@ -102,6 +106,37 @@ def test_a_trained_convolution_passes():
     assert result.verdict == "right", result
     assert all(count >= min(size, 10) for count, size in zip(result.checked, result.sizes, strict=True))
     assert sum(result.checked) < sum(result.sizes)
+
+
+def test_a_large_point_is_sampled():
+    point, slope = np.arange(1.0, 101), np.zeros(100)
+    point[70] = -200.0
+    # A wrong derivative in one entry of a hundred, the largest by far, is never missed.
+    slope[70] = -1000.0
+    result = gradient_check(
+        lambda w: np.sum(w**2), point, gradient=lambda w: 2 * w + slope, max_parameters=20, seed=np.int64(1)
+    )
+    assert (result.checked, result.sizes, result.verdict) == ([20], [100], "wrong")
+    seen = []
+    for seed in (0, 0, 1):
+        visited = set()
+
+        def function(w, visited=visited):
+            visited.update(np.flatnonzero(w != point))
+            return np.sum(w**2)
+
+        result = gradient_check(function, point, gradient=lambda w: 2 * w, max_parameters=20, seed=seed)
+        assert (result.verdict, len(visited)) == ("right", 20)
+        assert 70 in visited
+        seen.append(visited)
+    assert seen[0] == seen[1] != seen[2]
+    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=100).checked == [100]
+    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=5).checked == [10]
+
+
+def test_every_weight_is_sampled(model):
+    result = gradient_check(model, X, Y, max_parameters=30)
+    assert (result.sizes, result.checked) == ([16, 4, 4, 4, 16, 4], [10, 4, 4, 4, 10, 4])
 
 
 def test_kinks_are_reported_and_excuse_nothing_else():

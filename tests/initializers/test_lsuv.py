@@ -224,6 +224,7 @@ def check_kernels_that_are_there_can_be_kept():
 def check_the_number_of_scalings_is_limited():
     # A bias whose variance alone is 100 cannot be scaled away.
     model = small(bias_initializer=keras.initializers.RandomNormal(stddev=10, seed=1))
+    assert [layer.scalings for layer in lsuv(model, normal(40, 5), max_iterations=1)] == [1, 1, 1]
     report = lsuv(model, normal(40, 5), max_iterations=3)
     assert [layer.scalings for layer in report] == [3, 3, 3]
     assert not any(layer.reached for layer in report)
@@ -286,6 +287,7 @@ def check_the_report():
     model = small(activation=None)
     report = lsuv(model, normal(40, 5, scale=2.0))
     lines = str(report).splitlines()
+    assert lines[0].startswith("layer  variance before")
     assert lines[0].split() == ["layer", "variance", "before", "after", "scalings"]
     assert len({len(line) for line in lines}) == 1, "columns stand below each other"
     name, before, after, scalings = lines[1].split()
@@ -326,12 +328,13 @@ def test_seeds():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: lsuv(keras.Sequential([layers.Dense(3)]), normal(4, 5)),
         lambda: lsuv(layers.Dense(3), normal(4, 5)),
         lambda: lsuv(keras.Sequential([keras.Input((5,)), layers.BatchNormalization()]), normal(4, 5)),
         lambda: lsuv(small(), normal(0, 5)),
         lambda: lsuv(small(), []),
         lambda: lsuv(small(), np.full((4, 5), np.inf)),
+        lambda: lsuv(small(), np.array([[0, 1, 2, 3, np.nan]])),
+        lambda: lsuv(branched()[0], [normal(4, 6), np.full((4, 4), np.nan)]),
         lambda: lsuv(small(), np.zeros((4, 5))),
         lambda: lsuv(small(), normal(4, 5), tolerance=0.0),
         lambda: lsuv(small(), normal(4, 5), tolerance=1.0),
@@ -343,3 +346,8 @@ def test_seeds():
 def test_bad_arguments_are_refused(call):
     with pytest.raises(ValueError, match=r"Argument `.*` must .* Received: "):
         call()
+
+
+def test_an_unbuilt_model_is_told_so():
+    with pytest.raises(ValueError, match="must be a built Keras model"):
+        lsuv(keras.Sequential([layers.Dense(3)]), normal(4, 5))

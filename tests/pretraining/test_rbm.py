@@ -203,6 +203,7 @@ def check_many_steps_approach_the_gradient_of_the_likelihood():
 def check_persistent_chains_go_on():
     x = data()[:500]
     rbm = make(persistent=True, chains=SAMPLES)
+    assert len(rbm.trainable_variables) == 3
     coins = numpy(rbm.particles)
     assert set(np.unique(coins)) == {0.0, 1.0}
     np.testing.assert_allclose(coins.mean(axis=0), 0.5, atol=NOISE)

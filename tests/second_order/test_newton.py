@@ -73,26 +73,84 @@ def test_the_other_verdicts():
     assert verdict(4, start=0.0) == "flat"
     assert verdict(4, max_steps=3) == "not converged"
     assert verdict(1) == "singular"
-    assert newton(np.sum, [1.0], gradient=lambda w: w * np.nan, hessian=lambda w: A[:1, :1]).verdict == "diverged"
-    assert "minimum after 1 steps" in repr(solve([1.0, 1.0]))
+    nan = np.array([np.nan, 1.0])
+    for g, h in ((nan, A), (B, A * nan)):
+        result = newton(np.sum, [1.0, 1.0], gradient=lambda w, g=g: g, hessian=lambda w, h=h: h)
+        assert (result.verdict, len(result.path)) == ("diverged", 1)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "vanished", "otherwise"),
+    [
+        # Zero is what is below 1e-12 of the largest, whatever their scale and sign.
+        ((1e6, 1e-7), "flat", "singular"),
+        ((-1e6, 1e-7), "flat", "singular"),
+        ((1e-6, 1e-7), "minimum", "not converged"),
+        ((1e3, 1e-8), "minimum", "not converged"),
+        ((0.5, 0.7), "minimum", "not converged"),
+        ((-0.5, 0.5), "saddle", "not converged"),
+        ((-0.5, -0.7), "maximum", "not converged"),
+    ],
+)
+def test_eigenvalues_decide(eigenvalues, vanished, otherwise):
+    for slope, verdict in ((0.0, vanished), (1.0, otherwise)):
+        result = newton(
+            lambda w: 0.0,
+            np.ones(2),
+            gradient=lambda w, slope=slope: np.full(2, slope),
+            hessian=lambda w: np.diag(eigenvalues),
+            max_steps=1,
+        )
+        assert result.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("hessian", "accepted"),
+    [
+        ([[1.0, 1 + 5e-7], [1.0, 1.0]], True),
+        ([[1.0, 0.5], [0.4, 1.0]], False),
+        # Beside large entries, small ones are rounded.
+        ([[1e3, 5e-6], [0.0, 1e3]], True),
+        ([[1e3, 1e-4], [0.0, 1e3]], False),
+        ([[-1e3, 5e-6], [0.0, -1e3]], True),
+    ],
+)
+def test_a_hessian_is_symmetric_but_for_rounding(hessian, accepted):
+    def run():
+        return newton(np.sum, [1.0, 1.0], gradient=np.ones_like, hessian=lambda w: np.array(hessian), max_steps=1)
+
+    if accepted:
+        run()
+    else:
+        with pytest.raises(ValueError, match="symmetric"):
+            run()
+
+
+def test_it_prints_its_last_value():
+    assert repr(newton(start=[1.0, 0.1], saddle_free=True, **SADDLE)) == "NewtonResult(minimum after 10 steps: -0.25)"
+    assert repr(solve([1.0, 1.0])) == f"NewtonResult(minimum after 1 steps: {quadratic(MINIMUM):.6g})"
 
 
 def test_a_tolerance_ends_it():
     loose, strict = newton(start=[1.0, 1.0], tolerance=0.1, **SADDLE), newton(start=[1.0, 1.0], **SADDLE)
     assert len(loose.path) < len(strict.path)
     assert np.linalg.norm(SADDLE["gradient"](loose.path[-1])) <= 0.1
+    bowl = {"gradient": lambda w: w, "hessian": lambda w: np.eye(1)}
+    assert len(newton(lambda w: w @ w / 2, [0.125], tolerance=0.125, **bowl).path) == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"start": []}, "start"),
-        ({"start": [np.nan]}, "start"),
+        ({"start": [np.nan, 1.0]}, "start"),
         ({"start": [[1.0]]}, "start"),
         ({"hessian": None}, "both"),
         ({"damping": -1.0}, "damping"),
+        ({"damping": np.inf}, "damping"),
         ({"max_steps": 0}, "max_steps"),
         ({"tolerance": 0}, "tolerance"),
+        ({"tolerance": np.inf}, "tolerance"),
         ({"hessian": lambda w: np.array([[1.0, 2.0], [0.0, 1.0]])}, "symmetric"),
     ],
 )
