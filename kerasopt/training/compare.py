@@ -288,7 +288,12 @@ def _without_rates(config):
     if not isinstance(config, dict):
         return config
     constant = {"learning_rate"} if isinstance(config.get("learning_rate"), (int, float)) else set()
-    return {k: _without_rates(v) for k, v in config.items() if k not in constant | {"name", "build_config"}}
+    # A schedule stays as it is: its numbers, its own `learning_rate` among them, are compiled into the step.
+    return {
+        k: v if k == "learning_rate" else _without_rates(v)
+        for k, v in config.items()
+        if k not in constant | {"name", "build_config"}
+    }
 
 
 def _on_device(data):

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasopt.schedules import StepDecay
+
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(96, 5)).astype("float32")
 Y = (X[:, 0] > 0).astype("int32")
@@ -29,6 +31,10 @@ def contenders():
 
 def decay(rate=0.1):
     return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(rate, 2, 0.9))
+
+
+def stairs(rate):
+    return keras.optimizers.SGD(StepDecay(rate, steps_per_drop=3))
 
 
 class KillsItsWorker:

@@ -87,6 +87,12 @@ def test_a_function_is_called_with_the_rate():
     assert abs(first[1] - first[0]) < abs(second[1] - second[0])
 
 
+def test_a_schedule_with_a_rate_of_its_own_is_compiled_anew_at_each_rate():
+    both = sweep({"step": comparing.stairs}, rates=[0.001, 1.0]).runs
+    (alone,) = sweep({"step": comparing.stairs}, rates=[1.0]).runs
+    assert both[1]["history"] == alone["history"] != both[0]["history"]
+
+
 def test_diverged_runs_are_flagged_rows():
     result = sweep({"sgd": "sgd", "adam": "adam"}, rates=[0.01, 1e38], seeds=2, epochs=3)
     frame = result.frame
