@@ -30,7 +30,10 @@ from mutants import survivors, unexplained  # noqa: E402
 
 # Module -> (its public name that the tests call, and the tests that are too slow for hundreds of runs).
 TOOLS = {
-    "diagnostics.gradient_check": ("gradient_check", {"test_a_trained_convolution_passes", "test_other_backends"}),
+    "diagnostics.gradient_check": (
+        "gradient_check",
+        {"test_a_trained_convolution_passes", "test_planted_bugs_are_caught_and_found", "test_other_backends"},
+    ),
     "second_order.newton": ("newton", {"test_keras_is_left_in_float32"}),
     "initializers.lsuv": ("lsuv", {"test_the_model_trains_and_is_saved_afterwards"}),
     "pretraining.rbm": ("RBM", set()),

@@ -141,6 +141,33 @@ def test_every_weight_is_sampled(model):
     assert (result.sizes, result.checked) == ([16, 4, 4, 4, 16, 4], [10, 4, 4, 4, 10, 4])
 
 
+def test_the_points_of_the_differences():
+    start, visited = np.array([0.5, -200.0]), []
+
+    def function(w):
+        visited.append(w - start)
+        return np.sum(w**2)
+
+    gradient_check(function, start, gradient=lambda w: 2 * w, step=1e-3)
+    offsets = np.unique(np.round(visited, 9), axis=0)
+    # Steps are relative to what is above 1; each is made whole and by half, either way.
+    steps = [(h, 0) for h in (-1e-3, -5e-4, 5e-4, 1e-3)] + [(0, h) for h in (-0.2, -0.1, 0, 0.1, 0.2)]
+    np.testing.assert_allclose(offsets, sorted(steps), atol=1e-9)
+
+
+def test_the_rounding_of_a_large_value_is_no_mistake():
+    for level in (1.0, 1e6, -1e6):
+        for slope in (1e-4, 1e-9):
+            result = gradient_check(
+                lambda w, s=slope, c=level: c + s * w.sum(), np.ones(3), gradient=lambda w, s=slope: s + 0 * w
+            )
+            assert (result.verdict, result.kinks) == ("right", [0])
+    wrong = gradient_check(lambda w: 1.0 + w.sum(), np.ones(3), gradient=lambda w: 1 + 1e-4 * np.ones(3))
+    assert wrong.verdict == "suspicious"
+    tiny = gradient_check(lambda w: 1e-3 * w.sum(), np.ones(3), gradient=lambda w: 1.00001e-3 * np.ones(3))
+    assert tiny.verdict == "suspicious"
+
+
 def test_kinks_are_reported_and_excuse_nothing_else():
     w = np.array([0.0, 1.0, -1.0])
     at_kink = gradient_check(lambda w: ops.sum(ops.relu(w)) + ops.sum(w**2), w)
@@ -210,8 +237,13 @@ def test_a_wrong_custom_gradient_is_caught():
 
 def test_the_table():
     result = gradient_check(lambda w: np.sum(w), np.ones(3), gradient=np.ones_like)
-    assert "relative error" in repr(result)
-    assert "3 of 3" in repr(result)
+    assert result.rows() == [
+        ("weight", "relative error", "checked", "kinks", "verdict"),
+        ("point", "0.0e+00", "3 of 3", "0", "right"),
+        ("all", "0.0e+00", "3 of 3", "0", "right"),
+    ]
+    lines = repr(result).splitlines()
+    assert [line.index("3 of 3") for line in lines[1:]] == [lines[0].index("checked")] * 2
     assert result._repr_html_().count("<tr>") == 3
 
 
@@ -219,7 +251,10 @@ def test_the_table():
     ("arguments", "message"),
     [
         ({"step": 0.0}, "step"),
+        ({"step": 0.1}, "step"),
+        ({"step": None}, "step"),
         ({"max_parameters": 0}, "max_parameters"),
+        ({"max_parameters": 2.5}, "max_parameters"),
         ({"y": [1.0]}, "not a model"),
         ({"gradient": lambda w: np.ones(5)}, "shaped as the point"),
         ({"x": [np.nan]}, "must be finite"),
