@@ -133,7 +133,7 @@ def test_a_large_point_is_sampled():
         seen.append(visited)
     assert seen[0] == seen[1] != seen[2]
     assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=100).checked == [100]
-    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=5).checked == [10]
+    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=1).checked == [10]
 
 
 def test_every_weight_is_sampled(model):
@@ -162,6 +162,10 @@ def test_the_rounding_of_a_large_value_is_no_mistake():
                 lambda w, s=slope, c=level: c + s * w.sum(), np.ones(3), gradient=lambda w, s=slope: s + 0 * w
             )
             assert (result.verdict, result.kinks) == ("right", [0])
+    # What rounding makes of a slope is 4.4e-10 at this step.
+    for mistake, verdict in ((3e-10, "right"), (6e-10, "wrong")):
+        result = gradient_check(lambda w: 1e-9 * w.sum(), np.ones(3), gradient=lambda w, m=mistake: 1e-9 + m + 0 * w)
+        assert (result.verdict, result.error > 0) == (verdict, verdict == "wrong")
     wrong = gradient_check(lambda w: 1.0 + w.sum(), np.ones(3), gradient=lambda w: 1 + 1e-4 * np.ones(3))
     assert wrong.verdict == "suspicious"
     tiny = gradient_check(lambda w: 1e-3 * w.sum(), np.ones(3), gradient=lambda w: 1.00001e-3 * np.ones(3))
@@ -177,6 +181,33 @@ def test_kinks_are_reported_and_excuse_nothing_else():
     assert (beside.verdict, beside.kinks) == ("right", [1])
     gross = gradient_check(lambda w: np.maximum(w, 0).sum(), w, gradient=lambda w: np.array([100.0, 1.0, 0.0]))
     assert (gross.verdict, gross.kinks) == ("wrong", [0])
+
+
+@pytest.mark.parametrize(
+    ("level", "bend", "gradient", "verdict", "kinks"),
+    [
+        # At a kink of slopes 0 and 1 ten times its bend is excused,
+        (0.0, 1.0, 10.4, "right", 1),
+        (0.0, 1.0, 11.0, "wrong", 0),
+        (0.0, 10.0, 0.0, "right", 1),
+        # beside a large slope as well, but not where rounding might be the bend:
+        (100.0, 1.0, 100.0, "right", 1),
+        (1e6, 10.0, 1e6, "suspicious", 0),
+        # beside a large one, or in itself, by ten times what rounding makes of a slope, 4.4e-10 at this step.
+        (0.0, 4.6e-9, 0.0, "right", 1),
+        (0.0, 4.0e-9, 0.0, "wrong", 0),
+    ],
+)
+def test_how_much_a_kink_excuses(level, bend, gradient, verdict, kinks):
+    result = gradient_check(
+        lambda w: level * w[0] + bend * max(w[0], 0.0), np.zeros(1), gradient=lambda w: np.full(1, gradient)
+    )
+    assert (result.verdict, result.kinks) == (verdict, [kinks])
+
+
+def test_a_strong_curvature_is_no_kink():
+    result = gradient_check(lambda w: 1e4 * w[0] ** 2, np.zeros(1), gradient=lambda w: np.full(1, 0.5))
+    assert (result.verdict, result.kinks) == ("wrong", [0])
 
 
 def test_both_zero_pass_and_a_zero_gradient_of_a_slope_does_not():
@@ -195,6 +226,7 @@ def test_verdicts_and_the_relative_error():
 def test_a_layer_is_checked_by_weights_and_inputs():
     result = gradient_check(layers.Dense(3, activation="tanh"), X)
     assert (result.verdict, result.sizes) == ("right", [12, 3, 64])
+    assert [name.split("/")[-1] for name in result.names] == ["kernel", "bias", "input"]
 
 
 def _wrong_square(x):
@@ -257,7 +289,7 @@ def test_the_table():
         ({"max_parameters": 2.5}, "max_parameters"),
         ({"y": [1.0]}, "not a model"),
         ({"gradient": lambda w: np.ones(5)}, "shaped as the point"),
-        ({"x": [np.nan]}, "must be finite"),
+        ({"x": [np.nan, 1.0]}, "must be finite"),
         ({"target": 3}, "a layer or a function"),
         ({"target": lambda w: np.random.default_rng().normal()}, "the same twice"),
     ],
