@@ -289,7 +289,7 @@ def test_the_table():
         ({"max_parameters": 2.5}, "max_parameters"),
         ({"y": [1.0]}, "not a model"),
         ({"gradient": lambda w: np.ones(5)}, "shaped as the point"),
-        ({"x": [np.nan, 1.0]}, "must be finite"),
+        ({"x": [np.nan, 1.0]}, "point of the check must be finite"),
         ({"target": 3}, "a layer or a function"),
         ({"target": lambda w: np.random.default_rng().normal()}, "the same twice"),
     ],
