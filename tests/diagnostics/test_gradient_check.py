@@ -165,7 +165,8 @@ def test_the_rounding_of_a_large_value_is_no_mistake():
     # What rounding makes of a slope is 4.4e-10 at this step.
     for mistake, verdict in ((3e-10, "right"), (6e-10, "wrong")):
         result = gradient_check(lambda w: 1e-9 * w.sum(), np.ones(3), gradient=lambda w, m=mistake: 1e-9 + m + 0 * w)
-        assert (result.verdict, result.error > 0) == (verdict, verdict == "wrong")
+        assert result.verdict == verdict
+        assert (result.error > 0) == (result.errors[0] > 0) == (verdict == "wrong")
     wrong = gradient_check(lambda w: 1.0 + w.sum(), np.ones(3), gradient=lambda w: 1 + 1e-4 * np.ones(3))
     assert wrong.verdict == "suspicious"
     tiny = gradient_check(lambda w: 1e-3 * w.sum(), np.ones(3), gradient=lambda w: 1.00001e-3 * np.ones(3))
