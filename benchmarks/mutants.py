@@ -119,6 +119,7 @@ def survivors(stem, source, tree, left_out, passes):
         with changed(tree, node, attribute, replacement):
             if passes():
                 found.append((stem, source.splitlines()[node.lineno - 1].strip(), change))
+                print(f"  not noticed: {change}: {found[-1][1]}", flush=True)
     print(f"{stem}: {count} changes in {time.time() - start:.0f} s, {len(found)} not noticed", flush=True)
     return found
 

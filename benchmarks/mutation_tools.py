@@ -30,7 +30,10 @@ from mutants import survivors, unexplained  # noqa: E402
 
 # Module -> (its public name that the tests call, and the tests that are too slow for hundreds of runs).
 TOOLS = {
-    "diagnostics.gradient_check": ("gradient_check", {"test_a_trained_convolution_passes", "test_other_backends"}),
+    "diagnostics.gradient_check": (
+        "gradient_check",
+        {"test_a_trained_convolution_passes", "test_other_backends"},
+    ),
     "second_order.newton": ("newton", {"test_keras_is_left_in_float32"}),
     "initializers.lsuv": ("lsuv", {"test_the_model_trains_and_is_saved_afterwards"}),
     "pretraining.rbm": ("RBM", set()),
@@ -40,6 +43,17 @@ LEFT_OUT = {"__init__", "get_config"}
 
 # (file, part of the line, start of the change) -> why no test can notice.
 EQUIVALENT = {
+    ("gradient_check", "strict=True", "True -> False"): "the lists are equally long",
+    ("gradient_check", "start.size <= max_parameters", "LtE -> Lt"): "the other branch gives the same then",
+    ("gradient_check", "indices[0] = largest", "0 -> "): "no matter which of the sample makes room",
+    ("gradient_check", ".argmax()", "abs -> square"): "the largest in size has the largest square",
+    ("gradient_check", "reshape(-1, 2)", "1 -> 2"): "NumPy takes any negative length for the rest",
+    ("gradient_check", "value_and_gradient(point)[1]", "1 -> -1"): "a pair",
+    ("gradient_check", "clone(x[:1])", "1 -> "): "any samples build it",
+    ("gradient_check", "difference <= noise", "LtE -> Lt"): "they are equal by accident of rounding only",
+    ("gradient_check", "error <= FINE", "LtE -> Lt"): "they are equal by accident of rounding only",
+    ("gradient_check", "kink = (bend >", "Gt -> GtE"): "they are equal by accident of rounding only",
+    ("gradient_check", "kink = (bend >", "LtE -> Lt"): "they are equal by accident of rounding only",
     ("rbm", "visible = input_shape[-1]", ""): "there are two axes: 1 and -1 are the same",
     ("rbm", "self.hidden_bias), axis=-1", ""): "there are two axes: 1 and -1 are the same",
     ("rbm", "ops.mean(error, axis=-1)", ""): "there are two axes: 1 and -1 are the same",

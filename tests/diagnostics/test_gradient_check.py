@@ -131,12 +131,44 @@ def test_a_large_point_is_sampled():
         seen.append(visited)
     assert seen[0] == seen[1] != seen[2]
     assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=100).checked == [100]
-    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=5).checked == [10]
+    assert gradient_check(np.sum, point, gradient=np.ones_like, max_parameters=1).checked == [10]
 
 
 def test_every_weight_is_sampled(model):
     result = gradient_check(model, X, Y, max_parameters=30)
     assert (result.sizes, result.checked) == ([16, 4, 4, 4, 16, 4], [10, 4, 4, 4, 10, 4])
+
+
+def test_the_points_of_the_differences():
+    start, visited = np.array([0.5, -200.0]), []
+
+    def function(w):
+        visited.append(w - start)
+        return np.sum(w**2)
+
+    gradient_check(function, start, gradient=lambda w: 2 * w, step=1e-3)
+    offsets = np.unique(np.round(visited, 9), axis=0)
+    # Steps are relative to what is above 1; each is made whole and by half, either way.
+    steps = [(h, 0) for h in (-1e-3, -5e-4, 5e-4, 1e-3)] + [(0, h) for h in (-0.2, -0.1, 0, 0.1, 0.2)]
+    np.testing.assert_allclose(offsets, sorted(steps), atol=1e-9)
+
+
+def test_the_rounding_of_a_large_value_is_no_mistake():
+    for level in (1.0, 1e6, -1e6):
+        for slope in (1e-4, 1e-9):
+            result = gradient_check(
+                lambda w, s=slope, c=level: c + s * w.sum(), np.ones(3), gradient=lambda w, s=slope: s + 0 * w
+            )
+            assert (result.verdict, result.kinks) == ("right", [0])
+    # What rounding makes of a slope is 4.4e-10 at this step.
+    for mistake, verdict in ((3e-10, "right"), (6e-10, "wrong")):
+        result = gradient_check(lambda w: 1e-9 * w.sum(), np.ones(3), gradient=lambda w, m=mistake: 1e-9 + m + 0 * w)
+        assert result.verdict == verdict
+        assert (result.error > 0) == (result.errors[0] > 0) == (verdict == "wrong")
+    wrong = gradient_check(lambda w: 1.0 + w.sum(), np.ones(3), gradient=lambda w: 1 + 1e-4 * np.ones(3))
+    assert wrong.verdict == "suspicious"
+    tiny = gradient_check(lambda w: 1e-3 * w.sum(), np.ones(3), gradient=lambda w: 1.00001e-3 * np.ones(3))
+    assert tiny.verdict == "suspicious"
 
 
 def test_kinks_are_reported_and_excuse_nothing_else():
@@ -148,6 +180,33 @@ def test_kinks_are_reported_and_excuse_nothing_else():
     assert (beside.verdict, beside.kinks) == ("right", [1])
     gross = gradient_check(lambda w: np.maximum(w, 0).sum(), w, gradient=lambda w: np.array([100.0, 1.0, 0.0]))
     assert (gross.verdict, gross.kinks) == ("wrong", [0])
+
+
+@pytest.mark.parametrize(
+    ("level", "bend", "gradient", "verdict", "kinks"),
+    [
+        # At a kink of slopes 0 and 1 ten times its bend is excused,
+        (0.0, 1.0, 10.4, "right", 1),
+        (0.0, 1.0, 11.0, "wrong", 0),
+        (0.0, 10.0, 0.0, "right", 1),
+        # beside a large slope as well, but not where rounding might be the bend:
+        (100.0, 1.0, 100.0, "right", 1),
+        (1e6, 10.0, 1e6, "suspicious", 0),
+        # beside a large one, or in itself, by ten times what rounding makes of a slope, 4.4e-10 at this step.
+        (0.0, 4.6e-9, 0.0, "right", 1),
+        (0.0, 4.0e-9, 0.0, "wrong", 0),
+    ],
+)
+def test_how_much_a_kink_excuses(level, bend, gradient, verdict, kinks):
+    result = gradient_check(
+        lambda w: level * w[0] + bend * max(w[0], 0.0), np.zeros(1), gradient=lambda w: np.full(1, gradient)
+    )
+    assert (result.verdict, result.kinks) == (verdict, [kinks])
+
+
+def test_a_strong_curvature_is_no_kink():
+    result = gradient_check(lambda w: 1e4 * w[0] ** 2, np.zeros(1), gradient=lambda w: np.full(1, 0.5))
+    assert (result.verdict, result.kinks) == ("wrong", [0])
 
 
 def test_both_zero_pass_and_a_zero_gradient_of_a_slope_does_not():
@@ -166,6 +225,7 @@ def test_verdicts_and_the_relative_error():
 def test_a_layer_is_checked_by_weights_and_inputs():
     result = gradient_check(layers.Dense(3, activation="tanh"), X)
     assert (result.verdict, result.sizes) == ("right", [12, 3, 64])
+    assert [name.split("/")[-1] for name in result.names] == ["kernel", "bias", "input"]
 
 
 def _wrong_square(x):
@@ -208,8 +268,13 @@ def test_a_wrong_custom_gradient_is_caught():
 
 def test_the_table():
     result = gradient_check(lambda w: np.sum(w), np.ones(3), gradient=np.ones_like)
-    assert "relative error" in repr(result)
-    assert "3 of 3" in repr(result)
+    assert result.rows() == [
+        ("weight", "relative error", "checked", "kinks", "verdict"),
+        ("point", "0.0e+00", "3 of 3", "0", "right"),
+        ("all", "0.0e+00", "3 of 3", "0", "right"),
+    ]
+    lines = repr(result).splitlines()
+    assert [line.index("3 of 3") for line in lines[1:]] == [lines[0].index("checked")] * 2
     assert result._repr_html_().count("<tr>") == 3
 
 
@@ -217,10 +282,13 @@ def test_the_table():
     ("arguments", "message"),
     [
         ({"step": 0.0}, "step"),
+        ({"step": 0.1}, "step"),
+        ({"step": None}, "step"),
         ({"max_parameters": 0}, "max_parameters"),
+        ({"max_parameters": 2.5}, "max_parameters"),
         ({"y": [1.0]}, "not a model"),
         ({"gradient": lambda w: np.ones(5)}, "shaped as the point"),
-        ({"x": [np.nan]}, "must be finite"),
+        ({"x": [np.nan, 1.0]}, "point of the check must be finite"),
         ({"target": 3}, "a layer or a function"),
         ({"target": lambda w: np.random.default_rng().normal()}, "the same twice"),
     ],
