@@ -62,7 +62,6 @@ EQUIVALENT = {
     ("lsuv", "while abs(now[layer] - 1) >= tolerance", "GtE -> Gt"): "they are equal by accident of rounding only",
     ("lsuv", "abs(v - 1) < tolerance", "Lt -> LtE"): "they are equal by accident of rounding only",
     ("lsuv", "0 < now[layer] < math.inf", "Lt -> LtE"): "the variance of float32 numbers is finite or NaN",
-    ("lsuv", "found[layer] = True", "True -> False"): "a dictionary for the order of its keys",
     ("newton", "objective.value_and_gradient(w)[1]", "1 -> -1"): "a pair",
     ("newton", "eigenvalues.min() > 0", "Gt -> GtE"): "zero is flat, one line above",
     ("newton", "eigenvalues.max() < 0", "Lt -> LtE"): "zero is flat, one line above",

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerasopt._arguments import within
+from kerasopt._nested import optimizers_within
 from kerasopt.optimizers.momentum import Momentum
 
 
@@ -23,10 +24,7 @@ def settable(model, callback, schedule=None):
 
 def position(optimizer):
     """Return the number of the step about to be made, counted in batches as schedules count, from saved state."""
-    inner = optimizer
-    while (held := getattr(inner, "inner_optimizer", getattr(inner, "inner", None))) is not None:
-        inner = held
-    batches = inner.gradient_accumulation_steps or 1
+    batches = optimizers_within(optimizer)[-1].gradient_accumulation_steps or 1
     # Weights move at the last of the batches whose gradients are accumulated: that one's rate is what counts.
     return int(keras.ops.convert_to_numpy(optimizer.iterations)) * batches + batches - 1
 

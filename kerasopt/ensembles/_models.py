@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasopt._nested import layers_within
+
 
 def members_outputs(models, logits=False):
     """Copy the models, and return new inputs and each copy's outputs, softmax included where they are logits."""
@@ -49,18 +51,5 @@ def check_member(model, first, logits):
 
 def batch_norm_layers(model):
     """Return the batch-norm layers that are not frozen, wherever in the model they are."""
-    found, seen, stack = [], set(), [model]
-    while stack:
-        item = stack.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, keras.layers.BatchNormalization):
-            found += [item] if item.trainable else []
-        elif isinstance(item, keras.Layer):
-            stack += list(vars(item).values())  # Keras lists the layers of models, but not those within layers.
-        elif isinstance(item, dict):
-            stack += list(item.values())
-        elif isinstance(item, (list, tuple, set)):
-            stack += list(item)
-    return found
+    found = [layer for layer in layers_within(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    return [layer for layer in found if layer.trainable]

@@ -6,10 +6,11 @@ import keras
 from keras import ops
 
 from kerasopt._arguments import at_least, within
+from kerasopt.schedules._base import Schedule
 
 
 @keras.saving.register_keras_serializable(package="kerasopt")
-class SnapshotCycles(keras.optimizers.schedules.LearningRateSchedule):
+class SnapshotCycles(Schedule):
     """Equal cycles of the learning rate, each of which comes to rest where a snapshot is worth taking.
 
     With the step `t` = 0, 1, ... and `u = t mod cycle_steps`, for `shape="cosine"`:
@@ -63,9 +64,9 @@ class SnapshotCycles(keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(f'Argument `shape` must be "cosine" or "triangular". Received: shape={shape!r}')
         self.shape = shape
 
-    def __call__(self, step):
-        """Return the rate at `step`, or the rates at many."""
-        position = ops.cast(ops.mod(ops.cast(step, "int32"), self.cycle_steps), "float32")
+    def rate(self, step):
+        """Return the rate of an integer step."""
+        position = ops.cast(ops.mod(step, self.cycle_steps), "float32")
         if self.shape == "cosine":
             part = 0.5 * (1.0 + ops.cos(math.pi * position / self.cycle_steps))
         else:
@@ -84,7 +85,3 @@ class SnapshotCycles(keras.optimizers.schedules.LearningRateSchedule):
         """
         lowest = self.cycle_steps if self.shape == "cosine" else max(1, self.cycle_steps // 2)
         return [min(start + lowest, steps) - 1 for start in range(0, steps, self.cycle_steps)]
-
-    def get_config(self):
-        """Return the constructor's arguments."""
-        return {name: getattr(self, name) for name in ("initial_rate", "cycle_steps", "minimum_rate", "shape")}

@@ -4,6 +4,8 @@ import contextlib
 
 from keras import ops
 
+from kerasopt._nested import optimizers_within
+
 
 @contextlib.contextmanager
 def swap_ema(model):
@@ -46,10 +48,8 @@ def swap_ema(model):
         Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992), SIAM J. Control Optim. 30.
     """
     optimizer = getattr(model, "optimizer", None)
-    keeper = optimizer
-    while keeper is not None and not getattr(keeper, "use_ema", False):
-        keeper = getattr(keeper, "inner_optimizer", getattr(keeper, "inner", None))
-    if keeper is None or not optimizer.built:
+    keepers = [held for held in optimizers_within(optimizer) if getattr(held, "use_ema", False)]
+    if not keepers or not optimizer.built:
         raise ValueError(
             "Argument `model` must be compiled with an optimizer that has `use_ema=True`, and its training begun. "
             f"Received: optimizer={optimizer!r}"

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasopt._arguments import at_least, within
+from kerasopt._nested import optimizers_within
 from kerasopt.callbacks._state import Stateful, replacing
 from kerasopt.ensembles._models import check_member, copy_of
 from kerasopt.ensembles.average import average
@@ -305,16 +306,10 @@ def _evaluate(model, weights, arguments):
     return model.evaluate(**{"verbose": 0, **arguments}, return_dict=True)
 
 
-def _innermost(optimizer):
-    while inner := getattr(optimizer, "inner_optimizer", getattr(optimizer, "inner", None)):
-        optimizer = inner
-    return optimizer
-
-
 def _is_number(optimizer):
     return isinstance(optimizer.learning_rate, keras.Variable)
 
 
 def _schedule(optimizer):
     """Return the serialized rate of the optimizer, or of the one that it wraps."""
-    return _innermost(optimizer).get_config()["learning_rate"]
+    return optimizers_within(optimizer)[-1].get_config()["learning_rate"]

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasopt._arguments import at_least, flag, within
+from kerasopt._nested import layers_within
 
 
 class LSUVReport(list):
@@ -85,7 +86,7 @@ def lsuv(model, x, tolerance=0.1, max_iterations=10, orthonormal=True, seed=0):
     max_iterations = at_least(1, max_iterations=max_iterations)
     orthonormal, seed = flag(orthonormal=orthonormal), at_least(0, seed=seed)
 
-    layers = [layer for layer in _sublayers(model) if _kernels(layer)]
+    layers = [layer for layer in layers_within(model) if _kernels(layer)]
     with _kernels_kept_on_error(layers), _listening(layers) as heard:
 
         def variances():
@@ -118,17 +119,6 @@ def lsuv(model, x, tolerance=0.1, max_iterations=10, orthonormal=True, seed=0):
     return LSUVReport(
         _Entry(layer.name, before[layer], v, scalings[layer], abs(v - 1) < tolerance) for layer, v in now.items()
     )
-
-
-def _sublayers(layer, found=None):
-    """Return all layers within `layer`, itself included, however deep."""
-    found = {} if found is None else found
-    if layer not in found:
-        found[layer] = True
-        for value in keras.tree.flatten(list(vars(layer).values())):
-            if isinstance(value, keras.layers.Layer):
-                _sublayers(value, found)
-    return list(found)
 
 
 def _kernels(layer):

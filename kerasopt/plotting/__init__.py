@@ -6,11 +6,12 @@ Every function takes `ax=` to draw into, or makes a figure of its own, returns t
 from kerasopt.plotting.animation import Gif, animate
 from kerasopt.plotting.figures import plot_bars, plot_confusion, plot_curves, plot_images, plot_schedule, plot_slice
 from kerasopt.plotting.layers import plot_filters, plot_histograms
-from kerasopt.plotting.style import COLORS, STYLE, subplots
+from kerasopt.plotting.style import COLORS, MARKERS, STYLE, subplots
 from kerasopt.plotting.surfaces import film_strip, plot_contours, plot_paths, plot_problem
 
 __all__ = [
     "COLORS",
+    "MARKERS",
     "STYLE",
     "Gif",
     "animate",

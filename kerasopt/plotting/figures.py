@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasopt.plotting._tile import tile
-from kerasopt.plotting.style import COLORS, subplots
+from kerasopt.plotting.style import COLORS, MARKERS, subplots
 from kerasopt.plotting.surfaces import plot_contours
 
 
@@ -35,8 +35,7 @@ def plot_curves(curves, ax=None, xlabel="epoch", ylabel="loss", start=1, x=None,
     if log not in ("", "x", "y", "xy"):
         raise ValueError(f'Argument `log` must be "", "x", "y" or "xy". Received: log={log!r}')
     ax = ax if ax is not None else subplots()[1]
-    markers = itertools.cycle("os^Dv<>P")  # shape as well as colour tells the lines apart
-    for (name, values), marker in zip(curves.items(), markers, strict=False):
+    for (name, values), marker in zip(curves.items(), itertools.cycle(MARKERS), strict=False):
         runs = np.atleast_2d(np.asarray(values, dtype=float))
         runs = np.where(np.isfinite(runs), runs, np.nan)
         places = x.get(name) if isinstance(x, Mapping) else x

@@ -2,6 +2,7 @@
 
 # Okabe and Ito's palette, which readers with any common colour blindness can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
+MARKERS = "os^Dv<>P"  # shape as well as colour tells lines apart
 STYLE = {
     "axes.grid": True,
     "axes.spines.right": False,

@@ -4,9 +4,8 @@ import itertools
 
 import numpy as np
 
-from kerasopt.plotting.style import COLORS, subplots
+from kerasopt.plotting.style import COLORS, MARKERS, subplots
 
-MARKERS = "os^Dv<>P"
 # From low to high: pale, so that paths stand out, and lightest at the minima.
 _SURFACE = ("#fffdf2", "#eaf1f5", "#cfdee9", "#a5bfd3")
 _CURVE = "#7f9bb2"

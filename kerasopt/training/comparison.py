@@ -126,7 +126,7 @@ class Comparison:
             if "failure" not in run:
                 value = np.nan if run["diverged"] else run["history"][metric][-1]
                 groups.setdefault(run["contender"], {}).setdefault(run["rate"], []).append(value)
-        for (name, by_rate), marker in zip(groups.items(), itertools.cycle("os^Dv<>P"), strict=False):
+        for (name, by_rate), marker in zip(groups.items(), itertools.cycle(plotting.MARKERS), strict=False):
             rates = sorted(by_rate)
             values = np.array([[np.mean(by_rate[r]), np.min(by_rate[r]), np.max(by_rate[r])] for r in rates])
             (line,) = ax.plot(rates, values[:, 0], marker=marker, ms=3.5, label=name)

@@ -268,13 +268,19 @@ def trained():
     return x, ours, theirs, history.history
 
 
-def test_definitions_are_those_of_scikit_learn(trained):
-    x, _, theirs, _ = trained
+def with_weights_of(theirs, x):
+    """Our RBM with the weights of scikit-learn's."""
     copy = RBM(32)
     copy.build(x.shape)
     copy.kernel.assign(theirs.components_.T)
     copy.visible_bias.assign(theirs.intercept_visible_)
     copy.hidden_bias.assign(theirs.intercept_hidden_)
+    return copy
+
+
+def test_definitions_are_those_of_scikit_learn(trained):
+    x, _, theirs, _ = trained
+    copy = with_weights_of(theirs, x)
     np.testing.assert_allclose(numpy(copy(x)), theirs.transform(x), atol=1e-5)
     np.testing.assert_allclose(numpy(copy.free_energy(x)), theirs._free_energy(x), rtol=1e-5)
     # Their score is an estimate by one unit a sample, as ours with a seed: means over 1,797 samples.
@@ -286,11 +292,7 @@ def test_definitions_are_those_of_scikit_learn(trained):
 
 def test_it_learns_as_well_as_scikit_learns(trained):
     x, ours, theirs, history = trained
-    copy = RBM(32)
-    copy.build(x.shape)
-    copy.kernel.assign(theirs.components_.T)
-    copy.visible_bias.assign(theirs.intercept_visible_)
-    copy.hidden_bias.assign(theirs.intercept_hidden_)
+    copy = with_weights_of(theirs, x)
     scores = [rbm.pseudo_likelihood(x).mean() for rbm in (ours, copy)]
     errors = [np.mean((x - numpy(rbm.reconstruct(x))) ** 2) for rbm in (ours, copy)]
     # Both are random: measured, they are 2 % and 5 % apart.
