@@ -342,6 +342,31 @@ def test_memory_stays_after_ten_fits():
     assert psutil.Process().memory_info().rss - before < x.nbytes  # less than one more copy
 
 
+def test_data_changed_in_place_are_read_anew():
+    x, y = X.copy(), Y.copy()
+    model, fresh = net(), net()
+    fit(model, x, y, verbose=0, seed=0)
+    start = model.get_weights()
+    x[:] = X[::-1]
+    y[:] = 2 * Y
+    fit(model, x, y, verbose=0, seed=1)
+    fresh.set_weights(start)
+    fit(fresh, x.copy(), y.copy(), verbose=0, seed=1)
+    assert kernel(model) == kernel(fresh)
+
+
+def test_the_copy_of_the_data_goes_with_the_data():
+    model = keras.Sequential([keras.Input((40,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.zeros((1_000_000, 40), "float32")  # 160 MB in the copy: zeros take no memory before something is written
+    size = x.nbytes
+    fit(model, x, x[:, :1], 10_000, verbose=0)
+    before = psutil.Process().memory_info().rss
+    del x
+    gc.collect()
+    assert before - psutil.Process().memory_info().rss > 0.8 * size
+
+
 @pytest.fixture
 def ctrl_c():
     """Python's handler of SIGINT, which a shell's background jobs start without."""
