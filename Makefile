@@ -38,7 +38,7 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 book: .venv/ready  ## build the book as a web page, _build/html/index.html, from the outputs as they are stored
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -d _build/doctrees notebooks _build/html
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d _build/doctrees notebooks _build/html
 	@echo "Open _build/html/index.html"
 
 notebooks: .venv/ready  ## execute every notebook in place, in order, on the real MNIST

@@ -10,7 +10,9 @@ import execute  # noqa: E402
 
 project = "kerasopt"
 author = "the kerasopt authors"
-html_title = "kerasopt: training neural networks"
+html_title = "How neural networks are trained"
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
+html_use_index = html_domain_indices = False
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 extensions += ["bibliography", "chapters", "docstrings", "formulas"]
@@ -33,11 +35,13 @@ toc_object_entries_show_parents = "hide"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_book/static"]
 html_css_files = ["book.css"]
+html_favicon = "_book/static/favicon.svg"
 html_math_renderer = "mathml"
 html_copy_source = True
 html_sourcelink_suffix = ""  # a chapter's download ends in .ipynb
 html_show_sphinx = False
 html_theme_options = {
+    "logo": {"text": "kerasopt"},
     "repository_url": execute.REPOSITORY,
     "repository_branch": "main",
     "path_to_docs": "notebooks",
@@ -51,5 +55,6 @@ html_theme_options = {
     "home_page_in_toc": True,
     "show_navbar_depth": 1,
     "show_toc_level": 2,
+    "navbar_persistent": [],
     "search_bar_text": "Search the book",
 }

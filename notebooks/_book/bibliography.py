@@ -91,7 +91,6 @@ def append(app, name, source):
 
 
 def setup(app):
-    """Compile the list whenever the book is built."""
+    """Compile the list when the page is read."""
     app.connect("source-read", append)
-    app.connect("env-get-outdated", lambda *_: ["bibliography"])
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,13 +34,22 @@ def link(text):
     return re.sub(r"\[([^\]]+)\]\((\d\d_\w+\.ipynb)(?:#[^)]*)?\)", keep, text)
 
 
+def _entry(path):
+    """A line of a table of contents; a chapter's begins with its number."""
+    name = str(path.relative_to(FOLDER).with_suffix(""))
+    if path.suffix != ".ipynb":
+        return name
+    title = nbformat.read(path, as_version=4).cells[0].source.partition("\n")[0].removeprefix("# ")
+    return f"{name[:2]} {title} <{name}>"
+
+
 def list_parts(text):
     """The index with each pattern of a table of contents replaced by what there is, and without empty tables."""
 
     def fill(match):
         head, patterns = match[1], match[2].split()
         found = [sorted(FOLDER.glob(p + ".*")) if "*" in p else [FOLDER / p] for p in patterns]
-        names = [str(path.relative_to(FOLDER).with_suffix("")) for paths in found for path in paths]
+        names = [_entry(path) for paths in found for path in paths]
         return "\n".join([head, *names, "```"]) if names else ""
 
     return re.sub(r"(^```\{toctree\}\n(?::.*\n)+)((?:\S+\n)+)```", fill, text, flags=re.MULTILINE)

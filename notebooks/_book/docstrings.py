@@ -3,7 +3,7 @@
 import re
 
 # What Keras calls and no reader does: the class says what they do together.
-HOOKS = re.compile(r"build|update_step|begin_step|sweep|get_config|from_config|on_\w+|set_(model|params)|finalize_.*")
+HOOKS = re.compile(r"apply|build|call|update_step|begin_step|sweep|get_config|from_config|on_\w+|set_(model|params)|finalize_.*")
 
 
 def _indent(line):

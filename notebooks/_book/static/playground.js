@@ -200,7 +200,7 @@ const playground = (() => {
           element("th", { scope: "col" }, "Optimizer"),
           element("th", { scope: "col" }, "Rate"),
           $.lossHead,
-          element("th", { scope: "col", title: "The step from which on 99.9 % of the height is behind it" }, "There at"),
+          element("th", { scope: "col", title: "The step from which on 99.9 % of the height is behind it" }, "There after"),
         ),
       ),
       body,
@@ -256,7 +256,7 @@ const playground = (() => {
       element("figure", { class: "pg-figure" }, $.chart, element("figcaption", {}, "Loss above the minimum, against the step")),
     );
     $.status = element("p", { class: "pg-status", role: "status" });
-    root.replaceChildren(stage, panel, $.status);
+    root.replaceChildren(element("div", { class: "pg-grid" }, stage, panel), $.status);
     listen();
   }
 
@@ -656,7 +656,7 @@ const playground = (() => {
       const gone = path && path.lost >= 0 && step >= path.lost;
       row.classList.toggle("pg-gone", Boolean(gone));
       loss.textContent = !path ? "" : gone ? "diverged" : figures(surface.value(...path.points[step]));
-      there.textContent = !path ? "" : gone ? `at ${path.lost}` : path.arrival >= 0 && step >= path.arrival ? `step ${path.arrival}` : "–";
+      there.textContent = !path ? "" : gone ? `at ${path.lost}` : path.arrival >= 0 && step >= path.arrival ? String(path.arrival) : "–";
     }
     $.tracks.setAttribute("aria-label", `Map of ${surface.title} with the paths of ${summary() || "nobody"}`);
     $.chart.setAttribute("aria-label", `Loss above the minimum against the step: ${summary() || "no curves"}`);
