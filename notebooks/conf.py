@@ -1,4 +1,4 @@
-"""The book as a web page: `make book` builds it with Sphinx from the chapters as they are stored, without a network."""
+"""The book as a web page, from the chapters as they are stored: `make book` builds it, offline."""
 
 from pathlib import Path
 import sys

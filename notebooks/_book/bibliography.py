@@ -1,17 +1,16 @@
-"""The bibliography: every reference of the chapters and of the docstrings once, with the places that cite it."""
+"""The bibliography: every reference of chapters and docstrings once, with what cites it."""
 
-import importlib
 import inspect
 from pathlib import Path
 import re
 
-import nbformat
-
 import kerasopt
+import nbformat
 
 FOLDER = Path(__file__).resolve().parents[1]
 TITLE = re.compile(r"\*([^*]+)\*")
-PLACE = re.compile(r"(\d{4}\).*?|arXiv [\d.]+\d),? (?:Algorithm|chapter|equation|Figure|function|section|for)s? .*$")
+WITHIN = "Algorithm|chapter|equation|Figure|function|section|for"
+PLACE = re.compile(rf"(\d{{4}}\).*?|arXiv [\d.]+\d),? (?:{WITHIN})s? .*$")
 
 
 def _flat(text):
@@ -51,7 +50,7 @@ def public_objects():
 
 
 def citations():
-    """Yield (reference, place) for every reference of the book, chapters first, the place a link."""
+    """Yield (reference, place) for every reference, chapters first; the place is a link."""
     for path in sorted(FOLDER.glob("[0-9][0-9]_*.ipynb")):
         for item in of_chapter(path):
             yield item, f"[{path.name[:2]}]({path.name})"

@@ -1,4 +1,4 @@
-"""Chapters as pages: without what only Colab needs, linked where they exist, and their key figures for other pages."""
+"""Chapters as pages: without what only Colab needs, and their key figures for other pages."""
 
 import json
 from pathlib import Path
@@ -12,16 +12,14 @@ FOLDER = Path(__file__).resolve().parents[1]
 
 
 def trim(text):
-    """A chapter's JSON without the badge, for which the page has buttons, and without the cell that is Colab's."""
+    """A chapter's JSON without the badge and the cell that are for Colab: pages have buttons."""
     notebook = json.loads(text)
     cells = notebook["cells"]
     cells = [cell for cell in cells if "colab" not in cell["metadata"].get("tags", [])]
     for cell in cells:
         if cell["cell_type"] == "markdown":
             source = "".join(cell["source"])
-            cell["source"] = re.sub(
-                r"^\[!\[Open in Colab\].*\n+", "", source, flags=re.MULTILINE
-            )
+            cell["source"] = re.sub(r"^\[!\[Open in Colab\].*\n+", "", source, flags=re.MULTILINE)
     return json.dumps(notebook | {"cells": cells})
 
 
@@ -44,7 +42,7 @@ def _entry(path):
 
 
 def list_parts(text):
-    """The index with each pattern of a table of contents replaced by what there is, and without empty tables."""
+    """The index with what there is in place of patterns, and without empty contents."""
 
     def fill(match):
         head, patterns = match[1], match[2].split()

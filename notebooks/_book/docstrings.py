@@ -1,9 +1,12 @@
-"""Docstrings as the package writes them, in the shape that Sphinx reads: equations set apart, names as links."""
+"""Docstrings of the package in the shape that Sphinx reads: equations apart, names linked."""
 
 import re
 
 # What Keras calls and no reader does: the class says what they do together.
-HOOKS = re.compile(r"apply|build|call|update_step|begin_step|sweep|get_config|from_config|on_\w+|set_(model|params)|finalize_.*")
+HOOKS = re.compile(
+    r"apply|build|call|update_step|begin_step|sweep|get_config|from_config"
+    r"|on_\w+|set_(model|params)|finalize_.*"
+)
 
 
 def _indent(line):
@@ -27,7 +30,7 @@ def set_equations_apart(lines):
 
 
 def link_names(line):
-    """Turn `Name` into a link where there is such a name, and everything else in backticks into code."""
+    """Turn `Name` into a link where there is one, and all else in backticks into code."""
 
     def role(match):
         text = match[1]
@@ -44,8 +47,10 @@ def link_names(line):
 def adapt(app, what, name, value, options, lines):
     """Rewrite a docstring before Google's sections are read."""
     text = "\n".join(set_equations_apart(lines))
-    parts = re.split(r"((?:^ *::\n\n(?: *\n| +.*\n?)+)|(?:^ *(?:>>>|\.\.\.) .*$))", text, flags=re.MULTILINE)
-    lines[:] = "".join(part if i % 2 else link_names(part) for i, part in enumerate(parts)).split("\n")
+    code = r"((?:^ *::\n\n(?: *\n| +.*\n?)+)|(?:^ *(?:>>>|\.\.\.) .*$))"
+    parts = re.split(code, text, flags=re.MULTILINE)
+    parts[::2] = map(link_names, parts[::2])
+    lines[:] = "".join(parts).split("\n")
 
 
 def skip(app, what, name, value, skip, options):

@@ -2,6 +2,7 @@
 
 import functools
 
+from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.util import logging
 
@@ -35,18 +36,13 @@ def _visit(display):
         except Exception as error:  # whatever the converter trips over, with the place
             logger.warning("%s", error, location=node)
             text = translator.encode(node.astext())
-        if display == "block":
-            text = f'<div class="formula" tabindex="0" role="group" aria-label="formula">{text}</div>'
+        if display == "block":  # a region that scrolls has to be reached with the keyboard
+            role = 'tabindex="0" role="group" aria-label="formula"'
+            text = f'<div class="formula" {role}>{text}</div>'
         translator.body.append(text)
-        raise_skip()
+        raise nodes.SkipNode
 
     return visit
-
-
-def raise_skip():
-    from docutils import nodes
-
-    raise nodes.SkipNode
 
 
 def setup(app):

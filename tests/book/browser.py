@@ -1,5 +1,6 @@
 """A headless Chromium, driven through its DevTools protocol: a WebSocket and JSON, and no driver to install."""
 
+import base64
 import contextlib
 import itertools
 import json
@@ -14,9 +15,19 @@ from pathlib import Path
 import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --disable-quic --disable-extensions --hide-scrollbars --mute-audio
-    --allow-file-access-from-files --remote-debugging-port=0""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-extensions",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+]
 KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9, " ": 32}
 
 
@@ -121,8 +132,9 @@ class Page:
     def complaints(self):
         """Return what the page has thrown, logged as an error or a warning, or failed to load."""
         thrown = [event["exceptionDetails"] for event in self._named("Runtime.exceptionThrown")]
-        logged = [e["args"] for e in self._named("Runtime.consoleAPICalled") if e["type"] in ("error", "warning", "assert")]
-        entries = [e["entry"] for e in self._named("Log.entryAdded") if e["entry"]["level"] in ("error", "warning")]
+        bad = ("error", "warning", "assert")
+        logged = [event["args"] for event in self._named("Runtime.consoleAPICalled") if event["type"] in bad]
+        entries = [event["entry"] for event in self._named("Log.entryAdded") if event["entry"]["level"] in bad]
         return thrown + logged + entries + self._named("Network.loadingFailed")
 
     def mouse(self, kind, x, y):
@@ -143,8 +155,6 @@ class Page:
 
     def screenshot(self, path, whole=False):
         """Write a picture of the window, or of the whole page."""
-        import base64
-
         answer = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         Path(path).write_bytes(base64.b64decode(answer["data"]))
 

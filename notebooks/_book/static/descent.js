@@ -38,7 +38,7 @@ const descent = (() => {
       window: [[-1.8, 1.8], [-0.8, 2.4]],
       minima: [[1, 1]],
       start: [-1.2, 1],
-      rates: { SGD: 0.001, Momentum: 0.001, Nesterov: 0.0005, AdaGrad: 0.3, AdaDelta: 10, RMSProp: 0.02, Adam: 0.1, Nadam: 0.1 },
+      rates: { SGD: 0.001, Momentum: 0.001, Nesterov: 0.0005, AdaGrad: 0.3, AdaDelta: 10, RMSProp: 0.05, Adam: 0.1, Nadam: 0.05 },
     },
     beale: {
       title: "Beale's function",
