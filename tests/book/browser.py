@@ -36,6 +36,10 @@ def find():
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
+class CannotRunError(RuntimeError):
+    """A program that is called like a browser, and is none: a stub that asks to install something."""
+
+
 class Browser:
     """A running browser; use it in a `with` statement."""
 
@@ -52,8 +56,11 @@ class Browser:
         for _ in range(600):
             if port.exists() and len(lines := port.read_text().split()) == 2:
                 return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+            if self.process.poll() is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                raise CannotRunError(f"{self.process.args[0]} ended at once, with the status {self.process.returncode}")
             time.sleep(0.1)
-        raise RuntimeError("the browser did not start")
+        raise TimeoutError("the browser did not start within a minute")
 
     def __enter__(self):
         return self

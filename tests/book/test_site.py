@@ -159,7 +159,11 @@ def chromium():
     program = browser.find()
     if program is None:
         pytest.skip("no Chromium on this machine: none of " + ", ".join(browser.NAMES))
-    with browser.Browser(program) as running:
+    try:
+        running = browser.Browser(program)
+    except browser.CannotRunError as error:
+        pytest.skip(str(error))
+    with running:
         yield running
 
 
