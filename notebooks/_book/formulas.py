@@ -1,29 +1,16 @@
 """Formulas as MathML, which browsers show by themselves: no script, no font and no network."""
 
-import functools
-
 from docutils import nodes
-from latex2mathml.converter import convert
 from sphinx.util import logging
+
+import execute
 
 logger = logging.getLogger(__name__)
 
 
-@functools.cache
-def mathml(tex, display="inline"):
-    """One formula in MathML.
-
-    Args:
-        tex: The formula, without dollar signs.
-        display: `"inline"` or `"block"`.
-
-    Returns:
-        The `math` element.
-
-    Raises:
-        ValueError: If a command is unknown, which would otherwise be shown as it is.
-    """
-    element = convert(tex.strip(), display=display)
+def checked(tex, display):
+    """The formula in MathML; an error if it holds a command that the converter does not know."""
+    element = execute.mathml(tex, display)
     if "\\" in element:
         raise ValueError(f"a formula holds a command that cannot be shown: {tex}")
     return element
@@ -32,7 +19,7 @@ def mathml(tex, display="inline"):
 def _visit(display):
     def visit(translator, node):
         try:
-            text = mathml(node.astext(), display)
+            text = checked(node.astext(), display)
         except Exception as error:  # whatever the converter trips over, with the place
             logger.warning("%s", error, location=node)
             text = translator.encode(node.astext())

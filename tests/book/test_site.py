@@ -338,9 +338,10 @@ def test_the_race_is_played_stopped_and_stepped(play):
     click(shown, ".pg-transport button:nth-of-type(2)")
     assert shown.js("playground.state.step") == 0
     click(shown, ".pg-play")
-    shown.js("new Promise(done => setTimeout(done, 400))")
+    moving = "const wait = () => playground.state.step > 2 ? done(0) : setTimeout(wait, 20); wait();"
+    shown.js(f"new Promise(done => {{ {moving} }})")
     click(shown, ".pg-play")
-    assert 0 < (step := shown.js("playground.state.step")) < 100
+    assert 2 < (step := shown.js("playground.state.step")) < 100
     assert shown.js("playground.state.playing") is False
     click(shown, "[aria-label='One step on']")
     assert shown.js("playground.state.step") == int(step) + 1

@@ -322,10 +322,11 @@ const playground = (() => {
     }
     if (state.step >= state.steps) state.step = 0;
     state.playing = true;
-    let before = performance.now();
+    let before; // a frame's time is that of its beginning, which may lie before this click
     const frame = (now) => {
       if (!state.playing) return;
-      state.step = Math.min(state.steps, state.step + (((now - before) / 1000) * state.speed * state.steps) / SECONDS);
+      const seconds = (now - (before ?? now)) / 1000;
+      state.step = Math.min(state.steps, state.step + (seconds * state.speed * state.steps) / SECONDS);
       before = now;
       if (state.step >= state.steps) pause();
       draw();
