@@ -23,9 +23,10 @@ def _visit(display):
         except Exception as error:  # whatever the converter trips over, with the place
             logger.warning("%s", error, location=node)
             text = translator.encode(node.astext())
-        if display == "block":  # a region that scrolls has to be reached with the keyboard
-            role = 'tabindex="0" role="group" aria-label="formula"'
-            text = f'<div class="formula" {role}>{text}</div>'
+        if display == "block":
+            text = f'<div class="formula">{text}</div>'
+        else:  # with word joiners, lest a line begin with the comma that follows
+            text = f"&#8288;{text}&#8288;"
         translator.body.append(text)
         raise nodes.SkipNode
 
