@@ -147,10 +147,8 @@ def _alternative(cell):
 
 def mathml(tex, display):
     """One formula in MathML, `inline` or as a `block`."""
-    tex = " ".join(
-        tex.split()
-    )  # the converter takes "\\ " for a space, and not "\\" at a line's end
-    return latex2mathml.converter.convert(tex, display=display)
+    # The converter knows a backslash before a space, and not one at a line's end.
+    return latex2mathml.converter.convert(" ".join(tex.split()), display=display)
 
 
 def formulas_to_mathml(text):

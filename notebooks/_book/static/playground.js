@@ -230,7 +230,10 @@ const playground = (() => {
 
   function place(x, y) {
     const { window } = SURFACES[state.surface];
-    state.start = [clamp(x, ...window[0]), clamp(y, ...window[1])];
+    state.start = [x, y].map((value, i) => {
+      const [low, high] = window[i];
+      return Math.abs(value) < 0.004 * (high - low) ? 0 : clamp(value, low, high); // the ring snaps to the axes
+    });
     rerun();
   }
 
