@@ -1,5 +1,6 @@
 """Derivatives against NumPy and differences, in float64, of functions and of models made in float32."""
 
+import logging
 import random
 
 import keras
@@ -69,6 +70,17 @@ def test_a_linear_and_a_constant_function():
     w = np.ones(2)
     np.testing.assert_array_equal(Objective(lambda w: w[0]).hessian(w), np.zeros((2, 2)))
     assert Objective(lambda w: ops.sum(w) * 0 + 3.0).value_and_gradient(w)[0] == 3.0
+
+
+def test_many_objectives_in_a_row_make_no_noise(caplog):
+    logger = logging.getLogger("tensorflow")  # which warned of "retracing" from the fifth on
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(6):
+            assert Objective(lambda w: ops.sum(w**2)).value(np.ones(2)) == 2
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.text == ""
 
 
 def test_a_models_loss_is_evaluates(model, loss):
