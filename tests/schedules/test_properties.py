@@ -12,7 +12,7 @@ from kerasopt import schedules
 
 from .table import CASES, cyclical, one_cycle, rates, step_decay
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 rate = st.floats(1e-6, 10.0)
 length = st.integers(1, 60)
 SLACK = 1 + 1e-6  # a rounded sum of two shares
@@ -75,7 +75,7 @@ def test_one_cycle(top, steps, rise, div, final, anneal, three_phase):
 
 
 @few
-@given(rate, length, st.floats(0.0, 1.0))
+@given(rate, length, st.just(0.0) | st.floats(1e-6, 1.0))  # below, float32 has subnormals, which become zero
 def test_warmup(learning_rate, steps, start):
     inner = schedules.Cyclical(learning_rate, 2 * learning_rate, 9)
     values = check(schedules.Warmup(inner, steps, start), start * learning_rate, 2 * learning_rate, 130)
