@@ -59,8 +59,7 @@ def _tensorflow(function):
             slope = gradient(point, *data)[1]
         return tape.gradient(slope, point, output_gradients=vector, unconnected_gradients="zero")
 
-    # TensorFlow counts traces by a function's code, all our objectives' together, and warns from the fifth on; a
-    # partial has no code, and each is counted on its own.
+    # A partial has no code object, by which TensorFlow counts: it would warn at the fifth objective of one function.
     return [tf.function(functools.partial(f), autograph=False) for f in (function, gradient, product)]
 
 
