@@ -19,18 +19,19 @@ def to_device(array):
         return keras.ops.convert_to_tensor(array)
     # The backends take an array over as it is if its address allows, and else make a copy in new memory. To fill memory
     # for the first time takes many times as long as to copy, so that the next `fit` uses this again.
-    key = id(array)
-    if key not in _copies:
+    copy = _copies.get(id(array))
+    if copy is None:
         memory = np.empty(array.nbytes + 64, "uint8")
         start = -memory.ctypes.data % 64
-        _copies[key] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-        weakref.finalize(array, _copies.pop, key)
-    _copies[key][...] = array
+        copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        _copies[id(array)] = copy
+        weakref.finalize(array, _copies.pop, id(array))
+    copy[...] = array
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.device_put(_copies[key])  # `jnp.asarray` would copy once more.
-    return keras.ops.convert_to_tensor(_copies[key])
+        return jax.device_put(copy)  # `jnp.asarray` would copy once more.
+    return keras.ops.convert_to_tensor(copy)
 
 
 def _on_cpu():

@@ -188,4 +188,3 @@ const descent = (() => {
 
   return { SURFACES, RULES, walk };
 })();
-if (typeof module !== "undefined") module.exports = descent;
