@@ -10,22 +10,23 @@ from functools import partial
 import keras
 import numpy as np
 
-_copies = {}  # by the identity of an array, for as long as it lives
+_copies = {}  # by the identity of an array, and what may be changed in place, for as long as it lives
 
 
 def to_device(array):
     """Return a copy of `array` on the device."""
-    if keras.ops.is_tensor(array) or not _on_cpu():
+    if keras.ops.is_tensor(array) or keras.backend.backend() == "torch" or not _on_cpu():
         return keras.ops.convert_to_tensor(array)
     # The backends take an array over as it is if its address allows, and else make a copy in new memory. To fill memory
     # for the first time takes many times as long as to copy, so that the next `fit` uses this again.
-    copy = _copies.get(id(array))
+    key = (id(array), array.shape, array.dtype)
+    copy = _copies.get(key)
     if copy is None:
         memory = np.empty(array.nbytes + 64, "uint8")
         start = -memory.ctypes.data % 64
         copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-        _copies[id(array)] = copy
-        weakref.finalize(array, _copies.pop, id(array))
+        _copies[key] = copy
+        weakref.finalize(array, _copies.pop, key)
     copy[...] = array
     if keras.backend.backend() == "jax":
         import jax

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from keras import layers
 
+from kerasopt.training._programs import to_device
 from kerasopt.training.fit import fit
 
 RNG = np.random.default_rng(7)
@@ -353,6 +354,14 @@ def test_data_changed_in_place_are_read_anew():
     fresh.set_weights(start)
     fit(fresh, x.copy(), y.copy(), verbose=0, seed=1)
     assert kernel(model) == kernel(fresh)
+
+
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy would rather have a new array
+def test_data_reshaped_in_place_are_read_in_their_new_shape():
+    x = X[:1].copy()
+    before = to_device(x).shape
+    x.shape = (4,)
+    assert [tuple(before), tuple(to_device(x).shape)] == [(1, 4), (4,)]
 
 
 def test_the_copy_of_the_data_goes_with_the_data():
