@@ -6,6 +6,7 @@ _runtime.start()
 
 # Keras must have started before anything else is imported.
 from kerasopt import (  # noqa: E402
+    augmentation,
     callbacks,
     datasets,
     diagnostics,
@@ -22,6 +23,7 @@ from kerasopt import (  # noqa: E402
 from kerasopt.training import compare, fit  # noqa: E402
 
 __all__ = [
+    "augmentation",
     "callbacks",
     "compare",
     "datasets",

@@ -5,6 +5,7 @@ import pytest
 from .backends import run_on
 
 FILES = [
+    "augmentation",
     "callbacks/test_layer_statistics.py",
     "callbacks/test_lr_finder.py",
     "callbacks/test_momentum.py",
