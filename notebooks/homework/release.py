@@ -1,0 +1,144 @@
+"""Make the students' versions of the assignments from the sources, which hold solutions and hidden tests.
+
+    python release.py                       the committed students' versions, in release/
+    python release.py --check               are they what the sources make?
+    python release.py --seed 7 --out DIR    other numbers and other rules: sources and students' versions, to keep private
+"""
+
+import argparse
+import os
+from pathlib import Path
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+import nbformat
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import execute  # noqa: E402  (the chapters' tool, one folder up)
+
+VARIANTS = tomllib.loads((HERE / "variants.toml").read_text(encoding="utf-8"))
+
+
+def assignments():
+    """Return the names of all assignments.
+
+    Returns:
+        A sorted list of strings.
+    """
+    return sorted(path.parent.name for path in (HERE / "source").glob("*/*.ipynb"))
+
+
+def source(name, seed=0):
+    """Read an assignment's source, in the variant that belongs to a seed.
+
+    Args:
+        name: The assignment's name.
+        seed: Non-negative integer; 0 is the variant in the repository.
+
+    Returns:
+        The notebook's node, without outputs where the seed is not 0.
+
+    Raises:
+        ValueError: If a text that the variant replaces is not in the notebook.
+    """
+    notebook = nbformat.read(HERE / "source" / name / f"{name}.ipynb", as_version=4)
+    if seed == 0:
+        return notebook
+    chosen = random.Random(f"{name} {seed}")
+    for change in VARIANTS[name]:
+        new = chosen.choice(change["to"])
+        found = 0
+        for cell in notebook.cells:
+            found += cell.source.count(change["from"])
+            cell.source = cell.source.replace(change["from"], new)
+        if not found:
+            raise ValueError(f"The variants of {name} replace a text that its source must have: {change['from']!r}")
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def make_course(folder, seed=0):
+    """Make a folder in which nbgrader works: sources, configuration, gradebook, students' versions.
+
+    Args:
+        folder: Its path; what an earlier call made there is made anew, the gradebook's points are kept.
+        seed: The variant.
+
+    Raises:
+        RuntimeError: If nbgrader cannot make a student's version.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "nbgrader_config.py", folder)
+    for name in assignments():
+        (folder / "source" / name).mkdir(parents=True, exist_ok=True)
+        nbformat.write(source(name, seed), folder / "source" / name / f"{name}.ipynb")
+    nbgrader(folder, "generate_assignment", "--force", *assignments())
+    for name in assignments():
+        path = folder / "release" / name / f"{name}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        execute.stamp(notebook, f"homework/release/{name}/{name}.ipynb")
+        nbformat.write(notebook, path)
+
+
+def nbgrader(folder, *arguments, **settings):
+    """Run an nbgrader command in a course's folder.
+
+    Args:
+        folder: The course.
+        arguments: The command's name and arguments.
+        settings: Environment variables besides those of this process; `timeout` in seconds.
+
+    Raises:
+        RuntimeError: If it fails, with the end of what it said.
+    """
+    timeout = settings.pop("timeout", 600)
+    line = [sys.executable, "-m", "nbgrader", *arguments]
+    # nbgrader starts a program that was installed with it.
+    settings["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    done = subprocess.run(
+        line, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"nbgrader {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def main():
+    """Write the students' versions, or compare them with the committed ones."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="a new folder for another variant's sources and students' versions")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if bool(options.seed) != bool(options.out):
+        parser.error("`--seed` and `--out` belong together: other variants stay out of the repository")
+    if options.out and options.out.exists() and any(options.out.iterdir()):
+        parser.error(f"`--out` must be a new or empty folder. Received: {options.out}")
+    with tempfile.TemporaryDirectory() as scratch:
+        course = options.out or Path(scratch) / "course"
+        make_course(course, options.seed)
+        if options.out:
+            print(f"Variant {options.seed}: hand out {course}/release, keep {course}/source to yourself.")
+            return
+        for name in assignments():
+            made = (course / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
+            path = HERE / "release" / name / f"{name}.ipynb"
+            if options.check:
+                if not path.exists() or path.read_text(encoding="utf-8") != made:
+                    sys.exit(f"{name}: the student's version is not what its source makes. Run `make homework`.")
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(made, encoding="utf-8")
+            print(f"{name}: {'as its source makes it' if options.check else 'written'}")
+
+
+if __name__ == "__main__":
+    main()
