@@ -5,7 +5,7 @@ BACKENDS := jax==0.10.2 optax==0.2.8 torch==2.13.0 prodigyopt==1.1.2 schedulefre
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test backends lab notebooks lint bench mutants lock clean
+.PHONY: help run test backends lab book notebooks lint bench mutants lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,10 @@ backends: .venv/ready  ## add JAX and torch to .venv, for `make test` to prove a
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
+book: .venv/ready  ## build the book as a web page, _build/html/index.html, from the outputs as they are stored
+	$(BIN)/python -m sphinx -E -W --keep-going -q -b html -d _build/doctrees notebooks _build/html
+	@echo "Open _build/html/index.html"
+
 notebooks: .venv/ready  ## execute every notebook in place, in order, on the real MNIST
 	$(BIN)/python notebooks/execute.py
 
@@ -52,7 +56,7 @@ mutants: .venv/ready  ## break the code in every small way: does a test notice? 
 	$(BIN)/python benchmarks/mutation_tools.py
 
 lock: pyproject.toml  ## pin requirements.txt anew, for every platform and Python version (needs uv)
-	uv pip compile --universal --upgrade --quiet --no-header --extra notebooks --extra test pyproject.toml -o requirements.txt
+	uv pip compile --universal --upgrade --quiet --no-header --extra notebooks --extra test --extra book pyproject.toml -o requirements.txt
 
 clean:  ## delete what these commands made, downloads excepted
 	rm -rf .venv _build .ruff_cache .pytest_cache

@@ -145,12 +145,17 @@ def _alternative(cell):
     return html.escape(cell.metadata["mystnb"]["image"]["alt"])
 
 
+def mathml(tex, display):
+    """One formula in MathML, `inline` or as a `block`."""
+    # The converter knows a backslash before a space, and not one at a line's end.
+    return latex2mathml.converter.convert(" ".join(tex.split()), display=display)
+
+
 def formulas_to_mathml(text):
     """Replace TeX formulas between dollar signs by MathML, which browsers show by themselves."""
 
     def convert(match):
-        display = "block" if match[1] else "inline"
-        return latex2mathml.converter.convert(match[1] or match[2], display=display)
+        return mathml(match[1] or match[2], "block" if match[1] else "inline")
 
     return re.sub(r"\$\$(.+?)\$\$|\$([^$]+?)\$", convert, text, flags=re.DOTALL)
 

@@ -1,5 +1,6 @@
 """Derivatives against NumPy and differences, in float64, of functions and of models made in float32."""
 
+import logging
 import random
 
 import keras
@@ -52,6 +53,21 @@ def model():
 @pytest.fixture(scope="module")
 def loss(model):
     return ModelObjective(model, IMAGES, LABELS)
+
+
+def test_many_objectives_do_not_warn_of_retracing(monkeypatch):
+    # TensorFlow logs a warning after five traces of one function; its logger does not pass them on to pytest's.
+    logged = []
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "handle", logged.append)
+
+    def square(w):
+        return ops.sum(w**2)
+
+    for _ in range(7):
+        objective = Objective(square)
+        assert objective.hessian_vector_product(np.ones(2), np.ones(2)) == pytest.approx([2.0, 2.0])
+        assert objective.value(np.ones(2)) == 2.0
+    assert not logged
 
 
 def test_a_function_of_an_array():

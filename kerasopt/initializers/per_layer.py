@@ -10,7 +10,7 @@ class PerLayer(keras.initializers.Initializer):
     """Let one random initializer serve many layers: each of them gets a draw of its own.
 
     An initializer of Keras that has drawn once draws the same again. Two layers of one shape that share an instance
-    then start with equal weights, seeded or not, and where they stand side by side they stay equal. Around it, this
+    then start with equal weights, seeded or not, and where their outputs are added they stay equal. Around it, this
     class moves its seed on at every call. `He`, `LeCun` and `Xavier` of this package need no such help.
 
     Args:

@@ -4,22 +4,45 @@ A program is called with the data, the order of the samples (steps x batch), and
 are arguments of the compiled code, so that no chunk, permutation, weight or learning rate ever compiles anything again.
 """
 
+import weakref
+from functools import partial
+
 import keras
 import numpy as np
+
+_copies = {}  # by the identity of an array, and what may be changed in place, for as long as it lives
 
 
 def to_device(array):
     """Return a copy of `array` on the device."""
-    if keras.backend.backend() != "jax" or keras.ops.is_tensor(array):
+    if keras.ops.is_tensor(array) or keras.backend.backend() == "torch" or not _on_cpu():
         return keras.ops.convert_to_tensor(array)
-    import jax
+    # The backends take an array over as it is if its address allows, and else make a copy in new memory. To fill memory
+    # for the first time takes many times as long as to copy, so that the next `fit` uses this again.
+    key = (id(array), array.shape, array.dtype)
+    copy = _copies.get(key)
+    if copy is None:
+        memory = np.empty(array.nbytes + 64, "uint8")
+        start = -memory.ctypes.data % 64
+        copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        _copies[key] = copy
+        weakref.finalize(array, _copies.pop, key)
+    copy[...] = array
+    if keras.backend.backend() == "jax":
+        import jax
 
-    # On a CPU JAX takes an array over as it is if its address allows, and else copies at a tenth of NumPy's speed.
-    memory = np.empty(array.nbytes + 64, "uint8")
-    start = -memory.ctypes.data % 64
-    aligned = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    aligned[...] = array
-    return jax.device_put(aligned)
+        return jax.device_put(copy)  # `jnp.asarray` would copy once more.
+    return keras.ops.convert_to_tensor(copy)
+
+
+def _on_cpu():
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import tensorflow as tf
+
+    return not tf.config.list_logical_devices("GPU")
 
 
 def make_program(model, kind, data, order, record):
@@ -89,7 +112,7 @@ class TensorFlowProgram:
             self(data, order, 0, 0)  # No step: what cannot be compiled shows before any training.
 
         # In XLA's loops on a CPU the gradients of convolutions run in one thread of plain code (see _convolutions.py).
-        slow = not tf.config.list_logical_devices("GPU") and _has_convolution(step.graph.as_graph_def())
+        slow = _on_cpu() and _has_convolution(step.graph.as_graph_def())
         try:
             compile_loop(jit_compile=not slow)
         except tf.errors.OpError:
@@ -147,7 +170,7 @@ class JaxProgram:
         first_batch = _gather(data, order[0])
         traced = step.trace(self._state(), first_batch)
         _, logs, entry = traced.out_info
-        if jax.default_backend() == "cpu" and "conv_general_dilated" in str(traced.jaxpr):
+        if _on_cpu() and "conv_general_dilated" in str(traced.jaxpr):
             from kerasopt.training._convolutions import canonical
 
             step = canonical(step)
@@ -157,10 +180,12 @@ class JaxProgram:
             state, logs, entry = step(state, _gather(data, order[i]))
             return state, logs, jax.tree.map(lambda all_, one: all_.at[i].set(one), entries, entry)
 
+        # Where the processor has vectors of 512 bits, XLA uses half of them unless told to.
+        options = {"xla_cpu_prefer_vector_width": 512} if _on_cpu() else None
         empty = jax.tree.map(lambda t: jnp.zeros(t.shape, t.dtype), logs)
         entries = jax.tree.map(lambda t: jnp.zeros((len(order), *t.shape), t.dtype), entry)
 
-        @jax.jit
+        @partial(jax.jit, compiler_options=options)
         def loop(state, data, order, first, last):
             go = lambda i, carry: body(i, carry, data, order)  # noqa: E731
             return jax.lax.fori_loop(first, last, go, (state, empty, entries))

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from keras import layers
 
+from kerasopt.training._programs import to_device
 from kerasopt.training.fit import fit
 
 RNG = np.random.default_rng(7)
@@ -340,6 +341,39 @@ def test_memory_stays_after_ten_fits():
         fit(model, x, x[:, :1], 5000, verbose=0)
     gc.collect()
     assert psutil.Process().memory_info().rss - before < x.nbytes  # less than one more copy
+
+
+def test_data_changed_in_place_are_read_anew():
+    x, y = X.copy(), Y.copy()
+    model, fresh = net(), net()
+    fit(model, x, y, verbose=0, seed=0)
+    start = model.get_weights()
+    x[:] = X[::-1]
+    y[:] = 2 * Y
+    fit(model, x, y, verbose=0, seed=1)
+    fresh.set_weights(start)
+    fit(fresh, x.copy(), y.copy(), verbose=0, seed=1)
+    assert kernel(model) == kernel(fresh)
+
+
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy would rather have a new array
+def test_data_reshaped_in_place_are_read_in_their_new_shape():
+    x = X[:1].copy()
+    before = to_device(x).shape
+    x.shape = (4,)
+    assert [tuple(before), tuple(to_device(x).shape)] == [(1, 4), (4,)]
+
+
+def test_the_copy_of_the_data_goes_with_the_data():
+    model = keras.Sequential([keras.Input((40,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.zeros((1_000_000, 40), "float32")  # 160 MB in the copy: zeros take no memory before something is written
+    size = x.nbytes
+    fit(model, x, x[:, :1], 10_000, verbose=0)
+    before = psutil.Process().memory_info().rss
+    del x
+    gc.collect()
+    assert before - psutil.Process().memory_info().rss > 0.8 * size
 
 
 @pytest.fixture
