@@ -104,7 +104,8 @@ def run(course, student, name, sandboxed, seconds):
         spec = {"argv": argv, "display_name": "Python 3", "language": "python", "interrupt_mode": "message"}
         (folder / "kernels/python3").mkdir(parents=True)
         (folder / "kernels/python3/kernel.json").write_text(json.dumps(spec))
-        settings = {"JUPYTER_PATH": str(folder), "JUPYTER_RUNTIME_DIR": str(folder / "sockets")}
+        # Jupyter makes the file that names the sockets among the temporary files, and the sockets beside it.
+        settings = {"JUPYTER_PATH": str(folder), "TMPDIR": str(folder / "sockets")}
         try:
             arguments = ("autograde", name, "--student", student, "--force")
             release.nbgrader(course, *arguments, timeout=seconds + 60, **settings)
