@@ -1,8 +1,8 @@
 """Make the students' versions of the assignments from the sources, which hold solutions and hidden tests.
 
-    python release.py                       the committed students' versions, in release/
-    python release.py --check               are they what the sources make?
-    python release.py --seed 7 --out DIR    other numbers and other rules: sources and students' versions, to keep private
+python release.py                       the committed students' versions, in release/
+python release.py --check               are they what the sources make?
+python release.py --seed 7 --out DIR    other numbers and other rules: sources and students' versions, to keep private
 """
 
 import argparse
@@ -22,8 +22,6 @@ sys.path.insert(0, str(HERE.parent))
 
 import execute  # noqa: E402  (the chapters' tool, one folder up)
 
-VARIANTS = tomllib.loads((HERE / "variants.toml").read_text(encoding="utf-8"))
-
 
 def assignments():
     """Return the names of all assignments.
@@ -32,6 +30,20 @@ def assignments():
         A sorted list of strings.
     """
     return sorted(path.parent.name for path in (HERE / "source").glob("*/*.ipynb"))
+
+
+def variants(name):
+    """Return what other seeds change in an assignment: its texts, solutions and tests change together.
+
+    Args:
+        name: The assignment's name.
+
+    Returns:
+        A list of {"from": text that stands in the source, "to": texts of which one stands there instead}.
+    """
+    return tomllib.loads((HERE / "source" / name / "variants.toml").read_text(encoding="utf-8"))[
+        "change"
+    ]
 
 
 def source(name, seed=0):
@@ -51,14 +63,16 @@ def source(name, seed=0):
     if seed == 0:
         return notebook
     chosen = random.Random(f"{name} {seed}")
-    for change in VARIANTS[name]:
+    for change in variants(name):
         new = chosen.choice(change["to"])
         found = 0
         for cell in notebook.cells:
             found += cell.source.count(change["from"])
             cell.source = cell.source.replace(change["from"], new)
         if not found:
-            raise ValueError(f"The variants of {name} replace a text that its source must have: {change['from']!r}")
+            raise ValueError(
+                f"The variants of {name} replace a text that its source must have: {change['from']!r}"
+            )
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -105,35 +119,53 @@ def nbgrader(folder, *arguments, **settings):
     # nbgrader starts a program that was installed with it.
     settings["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     done = subprocess.run(
-        line, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=timeout, check=False
+        line,
+        cwd=folder,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"nbgrader {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise RuntimeError(
+            f"nbgrader {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}"
+        )
 
 
 def main():
     """Write the students' versions, or compare them with the committed ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a new folder for another variant's sources and students' versions")
+    parser.add_argument(
+        "--out", type=Path, help="a new folder for another variant's sources and students' versions"
+    )
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     if bool(options.seed) != bool(options.out):
-        parser.error("`--seed` and `--out` belong together: other variants stay out of the repository")
+        parser.error(
+            "`--seed` and `--out` belong together: other variants stay out of the repository"
+        )
     if options.out and options.out.exists() and any(options.out.iterdir()):
         parser.error(f"`--out` must be a new or empty folder. Received: {options.out}")
     with tempfile.TemporaryDirectory() as scratch:
         course = options.out or Path(scratch) / "course"
         make_course(course, options.seed)
         if options.out:
-            print(f"Variant {options.seed}: hand out {course}/release, keep {course}/source to yourself.")
+            print(
+                f"Variant {options.seed}: hand out {course}/release, keep {course}/source to yourself."
+            )
             return
         for name in assignments():
             made = (course / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
             path = HERE / "release" / name / f"{name}.ipynb"
             if options.check:
                 if not path.exists() or path.read_text(encoding="utf-8") != made:
-                    sys.exit(f"{name}: the student's version is not what its source makes. Run `make homework`.")
+                    sys.exit(
+                        f"{name}: the student's version is not what its source makes. Run `make homework`."
+                    )
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(made, encoding="utf-8")

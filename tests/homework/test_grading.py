@@ -73,7 +73,6 @@ def graded(homework, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(release, "HERE", homework)
     patch.setattr(grade, "HERE", grade.HERE)
-    patch.setattr(release, "VARIANTS", {TASK: []})
     folder, out = tmp_path_factory.mktemp("submitted"), tmp_path_factory.mktemp("graded") / "out"
     treasure = folder / "treasure.txt"
     treasure.write_text("mine")
