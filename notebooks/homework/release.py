@@ -6,6 +6,7 @@ python release.py --seed 7 --out DIR    other numbers and other rules: sources a
 """
 
 import argparse
+import ast
 import os
 from pathlib import Path
 import random
@@ -79,6 +80,30 @@ def source(name, seed=0):
     return notebook
 
 
+def guarded(notebook):
+    """Let each check put back what is given before it looks at an answer, as `given.py` says.
+
+    Args:
+        notebook: An assignment's source; changed in place.
+
+    Returns:
+        The notebook.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    asked = {}
+    for cell in code:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            for node in ast.parse(cell.source).body:
+                for part in ast.walk(node) if isinstance(node, ast.Assign) else [node]:
+                    asked[getattr(part, "name", getattr(part, "id", None))] = None
+    names = ", ".join(repr(name) for name in asked if name)
+    for cell in code:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            lines = ["### BEGIN HIDDEN TESTS", f"__given__.restore({names})", "### END HIDDEN TESTS"]
+            cell.source = "\n".join([*lines, cell.source])
+    return notebook
+
+
 def make_course(folder, seed=0):
     """Make a folder in which nbgrader works: sources, configuration, gradebook, students' versions.
 
@@ -94,13 +119,21 @@ def make_course(folder, seed=0):
     shutil.copy(HERE / "nbgrader_config.py", folder)
     for name in assignments():
         (folder / "source" / name).mkdir(parents=True, exist_ok=True)
-        nbformat.write(source(name, seed), folder / "source" / name / f"{name}.ipynb")
+        nbformat.write(guarded(source(name, seed)), folder / "source" / name / f"{name}.ipynb")
     nbgrader(folder, "generate_assignment", "--force", *assignments())
     for name in assignments():
         path = folder / "release" / name / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         execute.stamp(notebook, f"homework/release/{name}/{name}.ipynb")
         nbformat.write(notebook, path)
+
+
+def _modest():
+    # What a student's notebook puts out, however large, must not take this machine's memory.
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (3 * 2**30, hard))
 
 
 def nbgrader(folder, *arguments, **settings):
@@ -126,6 +159,7 @@ def nbgrader(folder, *arguments, **settings):
         text=True,
         timeout=timeout,
         check=False,
+        preexec_fn=_modest if sys.platform == "linux" else None,
     )
     if done.returncode:
         raise RuntimeError(
