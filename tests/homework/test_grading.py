@@ -88,9 +88,9 @@ try:
     socket.create_connection(('127.0.0.1', {port}), 3).send(b'out')
 except OSError:
     pass
-found = [path for pattern in ('submitted', 'source/hw*', 'gradebook*') for path in glob.glob('/**/' + pattern, recursive=True)]
-found += [path for path in glob.glob('/proc/[0-9]*') if os.stat(path).st_uid and int(path[6:]) > 1000]
+found = [place for place in {private!r} if os.path.exists(place)]
 assert not found, found
+assert len(glob.glob('/proc/[0-9]*')) < 10
 for place in ('/dev/shm', '/dev', '/', '/usr', '/etc'):
     try:
         open(place + '/mark', 'w').write('x')
@@ -115,18 +115,18 @@ def submission(first=DOUBLE, second=TRIPLE):
     """A student's version with these answers."""
     cells = nbformat.read(release.HERE / "source" / TASK / f"{TASK}.ipynb", as_version=4)
     cells.cells[2].source, cells.cells[4].source = first, second
-    cells.cells[3].source, cells.cells[5].source = CHECK_A, ""
+    cells.cells[3].source, cells.cells[5].source, cells.cells[6].source = CHECK_A, "", "*Your answer goes here.*"
     return cells
 
 
-def everyone(places, port):
+def everyone(private, port):
     """Every student's submission; the honest come first and last."""
     found = {name: submission(f"{code}\n\n{DOUBLE}") for name, code in HOSTILE.items()}
     found["a-honest"] = submission()
     found["z-honest"] = submission(second=TRIPLE.replace("3 * x", "3.0 * x"))
     found["z-honest"].cells[6].source = "Because of <script>alert(1)</script>."
     found["visible-only"] = submission("def double(x):\n    return 6")
-    found["nosy"] = submission(NOSY.format(places=places, port=port) + DOUBLE)
+    found["nosy"] = submission(NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE)
     found["cells-of-its-own"] = submission("def double(x):\n    return helped(x)")
     found["cells-of-its-own"].cells.insert(3, new_code_cell("def helped(x):\n    return x + x"))
     stub = "    raise NotImplementedError('your answer goes here')"
@@ -153,8 +153,8 @@ def graded(homework, tmp_path_factory):
     treasure = folder / "treasure.txt"
     treasure.write_text("mine")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        places = [str(folder), str(out), str(homework), f"{sys.prefix}/share"]
-        for student, notebook in everyone(places, server.getsockname()[1]).items():
+        private = [str(folder), str(out), str(homework)]
+        for student, notebook in everyone(private, server.getsockname()[1]).items():
             (folder / student).mkdir()
             nbformat.write(notebook, folder / student / f"{TASK}.ipynb")
         (folder / "torn").mkdir()
