@@ -113,7 +113,8 @@ def collect(course, student, name, path):
             own.setdefault(mark, []).extend(before)
             before = []
             if marks[mark].metadata.nbgrader.solution:
-                marks[mark].source = text
+                # nbgrader's pages take HTML in a paragraph as it is: a space makes it text.
+                marks[mark].source = text if marks[mark].cell_type == "code" else re.sub(r"<(?=[\w/!?])", "< ", text)
                 answers += 1
         elif is_code and text.strip() and text.strip() not in given:
             before.append(nbformat.v4.new_code_cell(text))
