@@ -19,7 +19,9 @@ class Given:
 
     def _hold(self, module):
         if module not in self.held:
-            self.held[module] = {name: value for name, value in vars(module).items() if callable(value)}
+            self.held[module] = {
+                name: value for name, value in vars(module).items() if callable(value)
+            }
 
     def keep(self):
         """Remember what the cells so far have defined."""
@@ -41,7 +43,9 @@ class Given:
         """
         for module, held in self.held.items():
             there = vars(module)
-            there.update({name: value for name, value in held.items() if there.get(name) is not value})
+            there.update(
+                {name: value for name, value in held.items() if there.get(name) is not value}
+            )
         there = vars(sys.modules["__main__"])
         there.update({name: value for name, value in self.names.items() if name not in asked})
         for name in set(there) & set(self.held[builtins]) - set(self.names):

@@ -48,7 +48,9 @@ c.ClearSolutions.text_stub = "*Your answer goes here.*"
 c.ClearSolutions.enforce_metadata = True
 
 steps = Autograde.autograde_preprocessors.default_args[0]
-c.Autograde.autograde_preprocessors = [ExecuteBounded if step is Execute else step for step in steps]
+c.Autograde.autograde_preprocessors = [
+    ExecuteBounded if step is Execute else step for step in steps
+]
 # A cell that never ends is interrupted; the cells after it still count.
 c.Execute.timeout = int(os.environ.get("KERASOPT_CELL_SECONDS", 60))
 c.Execute.interrupt_on_timeout = True

@@ -60,7 +60,7 @@ def homework(tmp_path_factory):
 
 HOSTILE = {
     "loops": "while True:\n    pass",
-    "loops-for-ever": "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass",
+    "loops-for-ever": "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass",
     "allocates": "x = []\nwhile True:\n    x.append(b'x' * 10**8)",
     "forks": "import os\nwhile True:\n    os.fork()",
     "prints": "while True:\n    print('x' * 10**6)",
@@ -132,7 +132,9 @@ def everyone(private, port):
     found["z-honest"] = submission(SHOWY + DOUBLE)
     found["z-honest"].cells[6].source = "Because of <script>alert(1)</script>."
     found["visible-only"] = submission("def double(x):\n    return 6")
-    found["nosy"] = submission(NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE)
+    found["nosy"] = submission(
+        NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE
+    )
     found["cells-of-its-own"] = submission("def double(x):\n    return helped(x)")
     found["cells-of-its-own"].cells.insert(3, new_code_cell("def helped(x):\n    return x + x"))
     stub = "    raise NotImplementedError('your answer goes here')"
@@ -242,8 +244,10 @@ def test_the_leaderboard_has_who_passed(graded):
     rows, _, out = graded
     with open(out / "leaderboard.csv", newline="") as file:
         table = list(csv.DictReader(file))
-    passed = sorted(name for name, row in rows.items() if row[1] >= 3)
-    assert [row["student"] for row in table if row["score"] == "0.56" and row["rank"] == "1"] == passed
+    assert {(row["score"], row["rank"]) for row in table} == {("0.56", "1")}
+    # A thread that prints into the check has the last line, or not.
+    thread = {"leaves-a-thread"}
+    assert {row["student"] for row in table} - thread == {name for name, row in rows.items() if row[1] >= 3} - thread
     grade.write_leaderboard(out / "other.csv", {("a", "x"): 0.5, ("b", "x"): 0.7, ("c", "x"): 0.5, ("d", "y"): 0.1})
     assert (out / "other.csv").read_text().splitlines()[1:] == ["x,1,b,0.7", "x,2,a,0.5", "x,2,c,0.5", "y,1,d,0.1"]
 
