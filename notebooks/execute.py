@@ -1,6 +1,7 @@
 """Execute the notebooks, each from a fresh kernel in this folder.
 
-Without arguments all of them, in order and in place, on the real MNIST, with their badges stamped.
+Without arguments all chapters, in order, and the assignments' sources, in place, on the real
+MNIST, with their badges stamped.
 With `--run 01` only chapter 01: progress and key figures in the terminal, its page in `_build/run`.
 """
 
@@ -196,7 +197,7 @@ def run(chapter):
 
 
 def execute_all():
-    """Execute chapters and assignments in place, on the real MNIST; a notebook that fails stays as it was."""
+    """Execute all in place, on the real MNIST; a notebook that fails stays as it was."""
     import kerasopt
 
     kerasopt.datasets.load_mnist(

@@ -1,8 +1,9 @@
-"""What an assignment gives, put back before each check: who replaces `np.allclose` in an answer gains nothing by it.
+"""What an assignment gives, put back before each check: replacing `np.allclose` gains nothing.
 
-A kernel that grades runs this file first. `__given__.keep()` stands behind each cell that is given, `__given__.restore(...)`
-in front of each check. It stops the simple tricks. It cannot stop a student who takes the kernel itself apart, because the
-checks run in one process with the answers; the autograded notebook shows such an answer to its reader.
+A kernel that grades runs this file first. `__given__.keep()` stands behind each cell that is given,
+`__given__.restore(...)` in front of each check. It stops the simple tricks. It cannot stop a student who
+takes the kernel itself apart, because the checks run in one process with the answers; the autograded
+notebook shows such an answer to its reader.
 """
 
 import builtins

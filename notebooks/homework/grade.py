@@ -115,23 +115,22 @@ def collect(course, student, name, path):
         if "nbgrader" in cell.metadata
     }
     given = {cell.source.strip() for cell in notebook.cells}
-    own, before, answers = {}, [], 0
+    own, before, answers = {}, [], {}
     for mark, is_code, text in read(path):
         if mark in marks:
             own.setdefault(mark, []).extend(before)
             before = []
             if marks[mark].metadata.nbgrader.solution:
-                # nbgrader's pages take HTML in a paragraph as it is: a space makes it text.
-                marks[mark].source = (
-                    text if marks[mark].cell_type == "code" else re.sub(r"<(?=[\w/!?])", "< ", text)
-                )
-                answers += 1
+                answers.setdefault(mark, []).append(text)  # A copied cell has its pattern's mark.
         elif is_code and text.strip() and text.strip() not in given:
             before.append(nbformat.v4.new_code_cell(text))
     if not answers:
-        raise ValueError(
-            "has none of the assignment's answers: was it made anew, or its cells' metadata deleted?"
-        )
+        raise ValueError("it has no answer of this assignment: its cells' metadata are missing")
+    for mark, texts in answers.items():
+        marks[mark].source = "\n\n".join(texts)
+        if marks[mark].cell_type == "markdown":
+            # nbgrader's pages take HTML in a paragraph as it is: a space makes it text.
+            marks[mark].source = re.sub(r"<(?=[\w/!?])", "< ", marks[mark].source)
     cells = []
     for cell in notebook.cells:
         mark = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -163,14 +162,8 @@ def run(course, student, name, sandboxed, seconds):
         (folder / "sockets").mkdir()
         argv = [sys.executable, *sandbox.KERNEL]
         if sandboxed:
-            argv = [
-                sys.executable,
-                str(HERE / "sandbox.py"),
-                "--report",
-                str(report),
-                "--seconds",
-                str(seconds),
-            ]
+            limits = ["--report", str(report), "--seconds", str(seconds)]
+            argv = [sys.executable, str(HERE / "sandbox.py"), *limits]
         spec = {
             "argv": [*argv, "{connection_file}"],
             "display_name": "Python 3",
@@ -399,6 +392,7 @@ def main():
         "--no-sandbox", action="store_true", help="run students' code with your own rights"
     )
     options = parser.parse_args()
+    release.execute.prepare_environment()
     try:
         grade(
             options.submissions,

@@ -136,7 +136,8 @@ def everyone(private, port):
         NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE
     )
     found["cells-of-its-own"] = submission("def double(x):\n    return helped(x)")
-    found["cells-of-its-own"].cells.insert(3, new_code_cell("def helped(x):\n    return x + x"))
+    copied = marked(new_code_cell("import math"), grade=False, solution=True, grade_id="a")
+    found["cells-of-its-own"].cells[3:3] = [new_code_cell("def helped(x):\n    return x * math.floor(2.5)"), copied]
     stub = "    raise NotImplementedError('your answer goes here')"
     blank = submission(f"def double(x):\n{stub}", f"def triple(x):\n{stub}")
     found["blank"] = blank
