@@ -81,14 +81,7 @@ def command(inner, writable=(), readable=()):
         A list of strings for `subprocess`.
     """
     package = Path(importlib.util.find_spec("kerasopt").origin).parent
-    visible = [
-        *SYSTEM,
-        *(f"/etc/{name}" for name in ETC),
-        sys.base_prefix,
-        sys.prefix,
-        str(package),
-        *readable,
-    ]
+    visible = [*SYSTEM, *(f"/etc/{name}" for name in ETC), sys.base_prefix, sys.prefix, *readable]
     options = [
         "--unshare-all",
         "--die-with-parent",
@@ -104,6 +97,7 @@ def command(inner, writable=(), readable=()):
             options += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             options += ["--ro-bind", path, path]
+    options += ["--ro-bind", str(package), "/package/kerasopt"]
     for path in writable:
         options += ["--bind", str(path), str(path)]
     options += ["--remount-ro", "/dev", "--remount-ro", "/"]
@@ -112,6 +106,7 @@ def command(inner, writable=(), readable=()):
         "LANG": "C.UTF-8",
         "PATH": os.pathsep.join([os.path.dirname(sys.executable), "/usr/bin", "/bin"]),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": "/package",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "KERASOPT_MNIST": os.environ.get("KERASOPT_MNIST", "synthetic"),
     }
