@@ -332,7 +332,7 @@ def grade(folder, out, seed=0, sandboxed=True, seconds=300, execute=True):
             f"Argument `out` must be a new folder, or one with a gradebook of ours. Received: out={out}"
         )
     if execute:
-        release.make_course(course, seed)
+        release.make_course(course, seed, guard=True)
     before = {} if execute else earlier(out)
     rows, details, scores = [], [], {}
     for student, name, paths in todo:
