@@ -60,7 +60,7 @@ def homework(tmp_path_factory):
 
 HOSTILE = {
     "loops": "while True:\n    pass",
-    "loops-for-ever": "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass",
+    "loops-for-ever": "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n    pass",
     "allocates": "x = []\nwhile True:\n    x.append(b'x' * 10**8)",
     "forks": "import os\nwhile True:\n    os.fork()",
     "prints": "while True:\n    print('x' * 10**6)",
