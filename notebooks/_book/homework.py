@@ -17,7 +17,7 @@ def table():
         title = re.search(r"^# Assignment (\d+): (.+)$", text, re.MULTILINE)
         needs, minutes, points = FACTS.search(" ".join(text.split())).groups()
         needs = re.sub(r"\d\d", _chapter, re.sub(r"chapters? ", "", needs))
-        colab = re.search(r"\((https://colab[^)]+)\)", text)[1]
+        colab = re.search(r"\((https://colab[^)]+ipynb)\)", text)[1]
         get = f"[Colab]({colab}), {{download}}`notebook <release/{path.parent.name}/{path.name}>`"
         name = title[2][0].upper() + title[2][1:]
         rows.append(f"| {title[1]} | {name} | {needs} | {minutes} | {points} | {get} |")
