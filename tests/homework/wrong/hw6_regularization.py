@@ -32,7 +32,10 @@ WRONG = {
         ("h.var(axis=0)", "h.var(axis=0, ddof=1)"),
         ("h.mean(axis=0), h.var(axis=0)", "h.mean(axis=1), h.var(axis=1)"),
         ("momentum * old + (1 - momentum) * new", "momentum * new + (1 - momentum) * old"),
-        ("    if training:\n", "    if True:\n"),
+        (
+            "    if training:\n        pairs = zip(memory, now, strict=True)",
+            "    if True:\n        pairs = zip(memory, (h.mean(axis=0), h.var(axis=0)), strict=True)",
+        ),
         (" if training else memory", ""),
         ("h.var(axis=0)", "h.std(axis=0)"),
     ],
