@@ -54,8 +54,8 @@ WRONG = {
     ],
     "g": [
         (None, "def solve(x, y):\n    return first(x, y)\n"),
-        ("np.random.default_rng(0), 10", "np.random.default_rng(0), 0"),
+        ("np.random.default_rng(0), 12", "np.random.default_rng(0), 0"),
         ("y[which]", "y[which % 10]"),
-        ("return model", "return lambda pictures: model(pictures).numpy().argmax(axis=1)"),
+        (None, "def solve(x, y):\n    return lambda pictures: np.zeros(len(pictures))\n"),
     ],
 }
