@@ -6,11 +6,12 @@ python release.py --seed 7 --out DIR    other numbers and other rules: sources a
 """
 
 import argparse
+import ast
+import multiprocessing
 import os
 from pathlib import Path
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -18,6 +19,7 @@ import tomllib
 import nbformat
 
 HERE = Path(__file__).resolve().parent
+LARGEST = 3 * 2**30  # bytes of nbgrader's memory
 sys.path.insert(0, str(HERE.parent))
 
 import execute  # noqa: E402  (the chapters' tool, one folder up)
@@ -79,6 +81,30 @@ def source(name, seed=0):
     return notebook
 
 
+def guarded(notebook):
+    """Let each check put back what is given before it looks at an answer, as `given.py` says.
+
+    Args:
+        notebook: An assignment's source; changed in place.
+
+    Returns:
+        The notebook.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    asked = {}
+    for cell in code:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
+            for node in ast.parse(cell.source).body:
+                for part in ast.walk(node) if isinstance(node, ast.Assign) else [node]:
+                    asked[getattr(part, "name", getattr(part, "id", None))] = None
+    names = ", ".join(repr(name) for name in asked if name)
+    for cell in code:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            lines = ["### BEGIN HIDDEN TESTS", f"__given__.restore({names})", "### END HIDDEN TESTS"]
+            cell.source = "\n".join([*lines, cell.source])
+    return notebook
+
+
 def make_course(folder, seed=0):
     """Make a folder in which nbgrader works: sources, configuration, gradebook, students' versions.
 
@@ -94,7 +120,7 @@ def make_course(folder, seed=0):
     shutil.copy(HERE / "nbgrader_config.py", folder)
     for name in assignments():
         (folder / "source" / name).mkdir(parents=True, exist_ok=True)
-        nbformat.write(source(name, seed), folder / "source" / name / f"{name}.ipynb")
+        nbformat.write(guarded(source(name, seed)), folder / "source" / name / f"{name}.ipynb")
     nbgrader(folder, "generate_assignment", "--force", *assignments())
     for name in assignments():
         path = folder / "release" / name / f"{name}.ipynb"
@@ -103,34 +129,55 @@ def make_course(folder, seed=0):
         nbformat.write(notebook, path)
 
 
-def nbgrader(folder, *arguments, **settings):
+def _work(folder, arguments, settings, log):
+    # In a process of its own: what students' notebooks put out, however large, must not take this machine's memory.
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (LARGEST, hard))
+    os.environ.clear()
+    os.environ.update(settings)
+    os.chdir(folder)
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from nbgrader.apps.nbgraderapp import main as nbgrader_main
+
+    sys.argv = ["nbgrader", *arguments]
+    nbgrader_main()
+
+
+def nbgrader(folder, *arguments, timeout=None, **settings):
     """Run an nbgrader command in a course's folder.
 
     Args:
         folder: The course.
         arguments: The command's name and arguments.
-        settings: Environment variables besides those of this process; `timeout` in seconds.
+        timeout: The most seconds that it may take.
+        settings: Environment variables besides those of this process.
 
     Raises:
         RuntimeError: If it fails, with the end of what it said.
+        TimeoutError: If it takes longer.
     """
-    timeout = settings.pop("timeout", 600)
-    line = [sys.executable, "-m", "nbgrader", *arguments]
+    # A server that has imported nbgrader is forked for each command: the import takes longer than most commands.
+    way = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    way.set_forkserver_preload(["nbgrader.apps.nbgraderapp"])
     # nbgrader starts a program that was installed with it.
     settings["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    done = subprocess.run(
-        line,
-        cwd=folder,
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(
-            f"nbgrader {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2000:]}"
-        )
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "log"
+        process = way.Process(target=_work, args=(folder, arguments, os.environ | settings, log))
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise TimeoutError(f"nbgrader {arguments[0]} took more than {timeout:.0f} s")
+        if process.exitcode:
+            text = log.read_text(errors="replace") if log.exists() else ""
+            raise RuntimeError(f"nbgrader {arguments[0]} failed:\n{text[-5000:]}")
 
 
 def main():

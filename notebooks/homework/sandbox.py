@@ -11,7 +11,6 @@ import argparse
 import importlib.util
 import os
 from pathlib import Path
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,8 @@ import time
 
 import psutil
 
+HERE = Path(__file__).resolve().parent
+KERNEL = ["-m", "ipykernel_launcher", f"--IPKernelApp.exec_files={HERE / 'given.py'}", "-f"]
 GIB = 2**30
 WRITTEN = 256 * 2**20  # bytes, in memory or through the sockets' directory
 PROCESSES = 64
@@ -37,7 +38,7 @@ def bubblewrap():
         RuntimeError: If there is none or it may not run here.
     """
     found = shutil.which("bwrap")
-    trial = [found, "--ro-bind", "/", "/", "--unshare-all", "true"]
+    trial = [found, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
     if found is None or subprocess.run(trial, capture_output=True).returncode:
         raise RuntimeError(
             "Grading needs bubblewrap, which runs each submission by itself without network: on Linux install the "
@@ -62,7 +63,8 @@ def command(inner, writable=(), readable=()):
     package = Path(importlib.util.find_spec("kerasopt").origin).parent
     visible = [*SYSTEM, *(f"/etc/{name}" for name in ETC), sys.base_prefix, sys.prefix, str(package), *readable]
     options = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(WRITTEN), "--tmpfs", "/tmp", "--dir", "/tmp/home"]
+    options += ["--proc", "/proc", "--dev", "/dev", "--size", str(WRITTEN), "--tmpfs", "/dev/shm"]
+    options += ["--size", str(WRITTEN), "--tmpfs", "/tmp", "--dir", "/tmp/home"]
     for path in visible:
         if os.path.islink(path):
             options += ["--symlink", os.readlink(path), path]
@@ -70,6 +72,7 @@ def command(inner, writable=(), readable=()):
             options += ["--ro-bind", path, path]
     for path in writable:
         options += ["--bind", str(path), str(path)]
+    options += ["--remount-ro", "/dev", "--remount-ro", "/"]
     settings = {
         "HOME": "/tmp/home",
         "LANG": "C.UTF-8",
@@ -140,15 +143,19 @@ def main():
     parser.add_argument("--report", type=Path, required=True, help="file to say in which limit was broken")
     parser.add_argument("connection_file", type=Path)
     options, rest = parser.parse_known_args()
+    import resource  # not on Windows, which imports this file too
+
     memory = int(options.memory * GIB)
     for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, WRITTEN), (resource.RLIMIT_DATA, memory)):
         resource.setrlimit(limit, (value, value))
     folder = options.connection_file.parent
     data = os.environ.get("KERASOPT_MNIST", "synthetic")
-    kernel = [sys.executable, "-m", "ipykernel_launcher", "-f", str(options.connection_file), *rest]
-    sandbox = subprocess.Popen(command(kernel, [folder], [] if data == "synthetic" else [data]))
+    kernel = [sys.executable, *KERNEL, str(options.connection_file), *rest]
+    readable = [str(HERE / "given.py"), *([] if data == "synthetic" else [data])]
+    sandbox = subprocess.Popen(command(["nice", "-n", "10", *kernel], [folder], readable))
     signal.signal(signal.SIGTERM, lambda *_: sandbox.kill())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Interrupts reach the kernel as messages.
+    started_by = os.getppid()
     process, deadline = psutil.Process(sandbox.pid), time.monotonic() + options.seconds
     while sandbox.poll() is None:
         time.sleep(0.1)
@@ -156,9 +163,10 @@ def main():
             reason = breach(process, folder, memory, deadline)
         except psutil.NoSuchProcess:
             break
-        if reason:
+        if reason or os.getppid() != started_by:
             sandbox.kill()
-            options.report.write_text(reason)
+            if reason:
+                options.report.write_text(reason)
     sys.exit(sandbox.wait())
 
 
