@@ -121,8 +121,7 @@ def make_course(folder, seed=0):
     for name in assignments():
         (folder / "source" / name).mkdir(parents=True, exist_ok=True)
         nbformat.write(guarded(source(name, seed)), folder / "source" / name / f"{name}.ipynb")
-    nbgrader(folder, "generate_assignment", "--force", *assignments())
-    for name in assignments():
+        nbgrader(folder, "generate_assignment", "--force", name)
         path = folder / "release" / name / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         execute.stamp(notebook, f"homework/release/{name}/{name}.ipynb")
