@@ -1,8 +1,9 @@
-"""What an assignment gives, put back before each check: who replaces `np.allclose` in an answer gains nothing by it.
+"""What an assignment gives, put back before each check: replacing `np.allclose` gains nothing.
 
-A kernel that grades runs this file first. `__given__.keep()` stands behind each cell that is given, `__given__.restore(...)`
-in front of each check. It stops the simple tricks. It cannot stop a student who takes the kernel itself apart, because the
-checks run in one process with the answers; the autograded notebook shows such an answer to its reader.
+A kernel that grades runs this file first. `__given__.keep()` stands behind each cell that is given,
+`__given__.restore(...)` in front of each check. It stops the simple tricks. It cannot stop a student who
+takes the kernel itself apart, because the checks run in one process with the answers; the autograded
+notebook shows such an answer to its reader.
 """
 
 import builtins
@@ -19,7 +20,9 @@ class Given:
 
     def _hold(self, module):
         if module not in self.held:
-            self.held[module] = {name: value for name, value in vars(module).items() if callable(value)}
+            self.held[module] = {
+                name: value for name, value in vars(module).items() if callable(value)
+            }
 
     def keep(self):
         """Remember what the cells so far have defined."""
@@ -41,7 +44,9 @@ class Given:
         """
         for module, held in self.held.items():
             there = vars(module)
-            there.update({name: value for name, value in held.items() if there.get(name) is not value})
+            there.update(
+                {name: value for name, value in held.items() if there.get(name) is not value}
+            )
         there = vars(sys.modules["__main__"])
         there.update({name: value for name, value in self.names.items() if name not in asked})
         for name in set(there) & set(self.held[builtins]) - set(self.names):

@@ -82,7 +82,9 @@ def read(path):
             text = "".join(cell["source"])
             text.encode()
             mark = cell.get("metadata", {}).get("nbgrader", {}).get("grade_id")
-            cells.append((mark if isinstance(mark, str) else None, cell["cell_type"] == "code", text))
+            cells.append(
+                (mark if isinstance(mark, str) else None, cell["cell_type"] == "code", text)
+            )
     except Exception as error:
         raise ValueError(f"not a notebook ({type(error).__name__})") from error
     if sum(len(text) for _, _, text in cells) > WRITTEN:
@@ -103,22 +105,32 @@ def collect(course, student, name, path):
         ValueError: If it is not a notebook, or the student's name cannot be a folder of nbgrader.
     """
     if not re.fullmatch(r"\w[\w.@-]*", student):
-        raise ValueError("a student's folder must be named with letters, digits, `.`, `_`, `-` and `@`")
+        raise ValueError(
+            "a student's folder must be named with letters, digits, `.`, `_`, `-` and `@`"
+        )
     notebook = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
-    marks = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+    marks = {
+        cell.metadata.nbgrader.grade_id: cell
+        for cell in notebook.cells
+        if "nbgrader" in cell.metadata
+    }
     given = {cell.source.strip() for cell in notebook.cells}
-    own, before, answers = {}, [], 0
+    own, before, answers = {}, [], {}
     for mark, is_code, text in read(path):
         if mark in marks:
             own.setdefault(mark, []).extend(before)
             before = []
             if marks[mark].metadata.nbgrader.solution:
-                marks[mark].source = text
-                answers += 1
+                answers.setdefault(mark, []).append(text)  # A copied cell has its pattern's mark.
         elif is_code and text.strip() and text.strip() not in given:
             before.append(nbformat.v4.new_code_cell(text))
     if not answers:
-        raise ValueError("has none of the assignment's answers: was it made anew, or its cells' metadata deleted?")
+        raise ValueError("it has no answer of this assignment: its cells' metadata are missing")
+    for mark, texts in answers.items():
+        marks[mark].source = "\n\n".join(texts)
+        if marks[mark].cell_type == "markdown":
+            # nbgrader's pages take HTML in a paragraph as it is: a space makes it text.
+            marks[mark].source = re.sub(r"<(?=[\w/!?])", "< ", marks[mark].source)
     cells = []
     for cell in notebook.cells:
         mark = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -150,10 +162,17 @@ def run(course, student, name, sandboxed, seconds):
         (folder / "sockets").mkdir()
         argv = [sys.executable, *sandbox.KERNEL]
         if sandboxed:
-            argv = [sys.executable, str(HERE / "sandbox.py"), "--report", str(report), "--seconds", str(seconds)]
-        spec = {"argv": [*argv, "{connection_file}"], "display_name": "Python 3", "language": "python"}
+            limits = ["--report", str(report), "--seconds", str(seconds)]
+            argv = [sys.executable, str(HERE / "sandbox.py"), *limits]
+        spec = {
+            "argv": [*argv, "{connection_file}"],
+            "display_name": "Python 3",
+            "language": "python",
+        }
         (folder / "kernels/python3").mkdir(parents=True)
-        (folder / "kernels/python3/kernel.json").write_text(json.dumps(spec | {"interrupt_mode": "message"}))
+        (folder / "kernels/python3/kernel.json").write_text(
+            json.dumps(spec | {"interrupt_mode": "message"})
+        )
         # Jupyter makes the file that names the sockets among the temporary files, and the sockets beside it.
         settings = {"JUPYTER_PATH": str(folder), "TMPDIR": str(folder / "sockets")}
         try:
@@ -188,7 +207,13 @@ def points(course, student, name):
         rows = []
         for grade in book.find_submission_notebook(name, name, student).grades:
             unread = grade.needs_manual_grade and grade.manual_score is None
-            rows.append((grade.name.removesuffix("-check"), None if unread else grade.score, grade.max_score))
+            rows.append(
+                (
+                    grade.name.removesuffix("-check"),
+                    None if unread else grade.score,
+                    grade.max_score,
+                )
+            )
     return sorted(rows)
 
 
@@ -204,7 +229,11 @@ def questions(course, name):
     """
     cells = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4).cells
     marks = [cell.metadata.get("nbgrader", {}) for cell in cells]
-    return sorted((mark["grade_id"].removesuffix("-check"), mark["points"]) for mark in marks if mark.get("grade"))
+    return sorted(
+        (mark["grade_id"].removesuffix("-check"), mark["points"])
+        for mark in marks
+        if mark.get("grade")
+    )
 
 
 def score(course, student, name):
@@ -221,8 +250,12 @@ def score(course, student, name):
     notebook = nbformat.read(course / "autograded" / student / name / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
         outputs = cell.get("outputs", [])
-        if cell.metadata.get("nbgrader", {}).get("grade") and all(o.output_type == "stream" for o in outputs):
-            found = re.search(r"^leaderboard: (\d+(\.\d+)?)\n?\Z", "".join(o.text for o in outputs), re.MULTILINE)
+        if cell.metadata.get("nbgrader", {}).get("grade") and all(
+            o.output_type == "stream" for o in outputs
+        ):
+            found = re.search(
+                r"^leaderboard: (\d+(\.\d+)?)\n?\Z", "".join(o.text for o in outputs), re.MULTILINE
+            )
             if found:
                 return float(found[1])
     return None
@@ -250,7 +283,9 @@ def write_leaderboard(path, scores):
         scores: A dictionary from (student, assignment) to the score.
     """
     rows = []
-    for (student, name), mine in sorted(scores.items(), key=lambda item: (item[0][1], -item[1], item[0][0])):
+    for (student, name), mine in sorted(
+        scores.items(), key=lambda item: (item[0][1], -item[1], item[0][0])
+    ):
         better = [1 for (_, other), theirs in scores.items() if other == name and theirs > mine]
         rows.append((name, len(better) + 1, student, mine))
     write_csv(path, ["assignment", "rank", "student", "score"], rows)
@@ -293,7 +328,9 @@ def grade(folder, out, seed=0, sandboxed=True, seconds=300, execute=True):
     out = Path(out).absolute()
     course, todo = out / "course", submissions(folder)
     if out.exists() and any(out.iterdir()) and not (course / "gradebook.db").exists():
-        raise ValueError(f"Argument `out` must be a new folder, or one with a gradebook of ours. Received: out={out}")
+        raise ValueError(
+            f"Argument `out` must be a new folder, or one with a gradebook of ours. Received: out={out}"
+        )
     if execute:
         release.make_course(course, seed)
     before = {} if execute else earlier(out)
@@ -312,16 +349,26 @@ def grade(folder, out, seed=0, sandboxed=True, seconds=300, execute=True):
             if mine is not None:
                 scores[student, name] = mine
         except (OSError, RuntimeError, ValueError) as error:
-            status, marks = str(error), [(question, 0.0, most) for question, most in questions(course, name)]
+            status, marks = (
+                str(error),
+                [(question, 0.0, most) for question, most in questions(course, name)],
+            )
         given = [(question, mark, most) for question, mark, most in marks if mark is not None]
         by_hand = sum(most for _, mark, most in marks if mark is None)
         total, most = sum(mark for _, mark, _ in given), sum(most for _, _, most in marks)
         rows.append((student, name, total, most, by_hand, status))
-        details += [(student, name, question, "" if mark is None else mark, most) for question, mark, most in marks]
+        details += [
+            (student, name, question, "" if mark is None else mark, most)
+            for question, mark, most in marks
+        ]
         unread = f", {by_hand:g} to read" if by_hand else ""
         print(f"{student:20} {name:28} {total:g} of {most:g}{unread}  {status}", flush=True)
-        write_csv(out / "grades.csv", ["student", "assignment", "points", "of", "to_read", "status"], rows)
-        write_csv(out / "questions.csv", ["student", "assignment", "question", "points", "of"], details)
+        write_csv(
+            out / "grades.csv", ["student", "assignment", "points", "of", "to_read", "status"], rows
+        )
+        write_csv(
+            out / "questions.csv", ["student", "assignment", "question", "points", "of"], details
+        )
     if scores:
         write_leaderboard(out / "leaderboard.csv", scores)
     for name in sorted({row[1] for row in rows if row[-1] == "graded"}):
@@ -331,22 +378,38 @@ def grade(folder, out, seed=0, sandboxed=True, seconds=300, execute=True):
 
 def main():
     """Grade what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("submissions", type=Path)
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "_build" / "grades")
     parser.add_argument("--seed", type=int, default=0, help="the variant that was handed out")
     parser.add_argument("--seconds", type=float, default=300, help="time limit of a submission")
-    parser.add_argument("--no-run", action="store_true", help="tables and feedback anew, after grading by hand")
-    parser.add_argument("--no-sandbox", action="store_true", help="run students' code with your own rights")
+    parser.add_argument(
+        "--no-run", action="store_true", help="tables and feedback anew, after grading by hand"
+    )
+    parser.add_argument(
+        "--no-sandbox", action="store_true", help="run students' code with your own rights"
+    )
     options = parser.parse_args()
+    release.execute.prepare_environment()
     try:
         grade(
-            options.submissions, options.out, options.seed, not options.no_sandbox, options.seconds, not options.no_run
+            options.submissions,
+            options.out,
+            options.seed,
+            not options.no_sandbox,
+            options.seconds,
+            not options.no_run,
         )
     except (RuntimeError, ValueError) as error:
         sys.exit(str(error))
-    print(f"\n{options.out}: grades.csv, questions.csv, and a page for each submission in course/feedback.")
-    print("Paragraphs are graded by hand in JupyterLab, started in course/: Nbgrader > Formgrader. Then `--no-run`.")
+    print(
+        f"\n{options.out}: grades.csv, questions.csv, and a page for each submission in course/feedback."
+    )
+    print(
+        "Paragraphs are graded by hand in JupyterLab, started in course/: Nbgrader > Formgrader. Then `--no-run`."
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ def variants(name):
         name: The assignment's name.
 
     Returns:
-        A list of {"from": text that stands in the source, "to": texts of which one stands there instead}.
+        A list of {"from": text that stands in the source, "to": texts of which one stands there instead},
+        where entries of one "group" take the one at the same place.
     """
     return tomllib.loads((HERE / "source" / name / "variants.toml").read_text(encoding="utf-8"))[
         "change"
@@ -64,9 +65,12 @@ def source(name, seed=0):
     notebook = nbformat.read(HERE / "source" / name / f"{name}.ipynb", as_version=4)
     if seed == 0:
         return notebook
-    chosen = random.Random(f"{name} {seed}")
+    chosen, of_group = random.Random(f"{name} {seed}"), {}
     for change in variants(name):
-        new = chosen.choice(change["to"])
+        index = chosen.randrange(len(change["to"]))
+        if "group" in change:
+            index = of_group.setdefault(change["group"], index)
+        new = change["to"][index]
         found = 0
         for cell in notebook.cells:
             found += cell.source.count(change["from"])
@@ -91,16 +95,21 @@ def guarded(notebook):
         The notebook.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    asked = {}
+    asked = set()
     for cell in code:
         if cell.metadata.get("nbgrader", {}).get("solution"):
             for node in ast.parse(cell.source).body:
-                for part in ast.walk(node) if isinstance(node, ast.Assign) else [node]:
-                    asked[getattr(part, "name", getattr(part, "id", None))] = None
-    names = ", ".join(repr(name) for name in asked if name)
+                asked.add(getattr(node, "name", None))
+                for target in getattr(node, "targets", []):
+                    asked |= {getattr(part, "id", None) for part in ast.walk(target)}
+    names = ", ".join(repr(name) for name in sorted(asked - {None}))
     for cell in code:
         if cell.metadata.get("nbgrader", {}).get("grade"):
-            lines = ["### BEGIN HIDDEN TESTS", f"__given__.restore({names})", "### END HIDDEN TESTS"]
+            lines = [
+                "### BEGIN HIDDEN TESTS",
+                f"__given__.restore({names})",
+                "### END HIDDEN TESTS",
+            ]
             cell.source = "\n".join([*lines, cell.source])
     return notebook
 

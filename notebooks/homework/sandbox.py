@@ -25,7 +25,16 @@ GIB = 2**30
 WRITTEN = 256 * 2**20  # bytes, in memory or through the sockets' directory
 PROCESSES = 64
 SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/sys/devices/system/cpu"]
-ETC = ["alternatives", "fonts", "group", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "passwd"]
+ETC = [
+    "alternatives",
+    "fonts",
+    "group",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "passwd",
+]
 
 
 def bubblewrap():
@@ -38,7 +47,18 @@ def bubblewrap():
         RuntimeError: If there is none or it may not run here.
     """
     found = shutil.which("bwrap")
-    trial = [found, "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    trial = [
+        found,
+        "--unshare-all",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "true",
+    ]
     if found is None or subprocess.run(trial, capture_output=True).returncode:
         raise RuntimeError(
             "Grading needs bubblewrap, which runs each submission by itself without network: on Linux install the "
@@ -61,8 +81,22 @@ def command(inner, writable=(), readable=()):
         A list of strings for `subprocess`.
     """
     package = Path(importlib.util.find_spec("kerasopt").origin).parent
-    visible = [*SYSTEM, *(f"/etc/{name}" for name in ETC), sys.base_prefix, sys.prefix, str(package), *readable]
-    options = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
+    visible = [
+        *SYSTEM,
+        *(f"/etc/{name}" for name in ETC),
+        sys.base_prefix,
+        sys.prefix,
+        str(package),
+        *readable,
+    ]
+    options = [
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+    ]
     options += ["--proc", "/proc", "--dev", "/dev", "--size", str(WRITTEN), "--tmpfs", "/dev/shm"]
     options += ["--size", str(WRITTEN), "--tmpfs", "/tmp", "--dir", "/tmp/home"]
     for path in visible:
@@ -137,16 +171,24 @@ def breach(process, folder, memory, deadline):
 
 def main():
     """Run the kernel until it ends or breaks a limit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--memory", type=float, default=4.0, help="GiB, 4 by default")
     parser.add_argument("--seconds", type=float, default=600.0, help="of life, 600 by default")
-    parser.add_argument("--report", type=Path, required=True, help="file to say in which limit was broken")
+    parser.add_argument(
+        "--report", type=Path, required=True, help="file to say in which limit was broken"
+    )
     parser.add_argument("connection_file", type=Path)
     options, rest = parser.parse_known_args()
     import resource  # not on Windows, which imports this file too
 
     memory = int(options.memory * GIB)
-    for limit, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, WRITTEN), (resource.RLIMIT_DATA, memory)):
+    for limit, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, WRITTEN),
+        (resource.RLIMIT_DATA, memory),
+    ):
         resource.setrlimit(limit, (value, value))
     folder = options.connection_file.parent
     data = os.environ.get("KERASOPT_MNIST", "synthetic")

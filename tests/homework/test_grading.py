@@ -60,7 +60,7 @@ def homework(tmp_path_factory):
 
 HOSTILE = {
     "loops": "while True:\n    pass",
-    "loops-for-ever": "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass",
+    "loops-for-ever": "while True:\n    try:\n        while True: pass\n    except BaseException:\n        pass",
     "allocates": "x = []\nwhile True:\n    x.append(b'x' * 10**8)",
     "forks": "import os\nwhile True:\n    os.fork()",
     "prints": "while True:\n    print('x' * 10**6)",
@@ -98,6 +98,12 @@ for place in ('/dev/shm', '/dev', '/', '/usr', '/etc'):
         continue
     assert place == '/dev/shm', place
 """
+SHOWY = """\
+from IPython.display import HTML, display
+display(HTML('<script>alert(2)</script>'))
+display({'image/png': '"><script>alert(3)</script>', 'text/plain': 'a picture'}, raw=True)
+print('<script>alert(4)</script>')
+"""
 CHEAT = """\
 np.allclose = lambda *_: True
 near = lambda *_: True
@@ -123,12 +129,15 @@ def everyone(private, port):
     """Every student's submission; the honest come first and last."""
     found = {name: submission(f"{code}\n\n{DOUBLE}") for name, code in HOSTILE.items()}
     found["a-honest"] = submission()
-    found["z-honest"] = submission(second=TRIPLE.replace("3 * x", "3.0 * x"))
+    found["z-honest"] = submission(SHOWY + DOUBLE)
     found["z-honest"].cells[6].source = "Because of <script>alert(1)</script>."
     found["visible-only"] = submission("def double(x):\n    return 6")
-    found["nosy"] = submission(NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE)
+    found["nosy"] = submission(
+        NOSY.format(places=[*private, f"{sys.prefix}/share"], private=private, port=port) + DOUBLE
+    )
     found["cells-of-its-own"] = submission("def double(x):\n    return helped(x)")
-    found["cells-of-its-own"].cells.insert(3, new_code_cell("def helped(x):\n    return x + x"))
+    copied = marked(new_code_cell("import math"), grade=False, solution=True, grade_id="a")
+    found["cells-of-its-own"].cells[3:3] = [new_code_cell("def helped(x):\n    return x * math.floor(2.5)"), copied]
     stub = "    raise NotImplementedError('your answer goes here')"
     blank = submission(f"def double(x):\n{stub}", f"def triple(x):\n{stub}")
     found["blank"] = blank
@@ -182,13 +191,21 @@ def test_the_honest_get_their_points_before_and_after_the_hostile(graded):
     assert (out / "course/gradebook.db").exists()
 
 
+def test_nothing_that_students_write_acts_in_a_browser(graded):
+    _, _, out = graded
+    page = (out / "course/feedback/z-honest" / TASK / f"{TASK}.html").read_text()
+    assert "alert(1)" in page
+    assert "a picture" in page
+    assert "<script>alert" not in page
+
+
 def test_a_blank_notebook_gets_nothing_on_every_question(graded):
     _, _, out = graded
     with open(out / "questions.csv", newline="") as file:
         assert [row["points"] for row in csv.DictReader(file) if row["student"] == "blank"] == ["0.0"] * 3
 
 
-@pytest.mark.parametrize("name", ["loops", "allocates", "prints", "fills-the-disk"])
+@pytest.mark.parametrize("name", ["loops", "allocates", "fills-the-disk"])
 def test_what_can_be_stopped_costs_its_own_points(graded, name):
     assert graded[0][name][1:] == (3, 6, 0, "graded")
 
@@ -210,9 +227,60 @@ def test_what_cannot_be_stopped_gets_nothing_and_a_reason(graded, name, reason):
     assert status.startswith(reason)
 
 
+def test_printing_for_ever_fills_neither_memory_nor_disk(graded):
+    rows, _, out = graded
+    assert rows["prints"][1:] in [(3, 6, 0, "graded"), (0, 6, 0, grade.REASONS["Timeout waiting for IOPub"])]
+    assert sum(path.stat().st_size for path in (out / "course").rglob("*") if path.is_file()) < 20 * 2**20
+
+
 def test_sandboxes_show_nothing_of_the_others_and_let_nothing_out(graded):
     assert graded[0]["nosy"][1:] == (5, 6, 0, "graded")
 
 
 def test_cheats_gain_nothing(graded):
     assert graded[0]["cheats"][1:] == (3, 6, 0, "graded")
+
+
+def test_the_leaderboard_has_who_passed(graded):
+    rows, _, out = graded
+    with open(out / "leaderboard.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert {(row["score"], row["rank"]) for row in table} == {("0.56", "1")}
+    # A thread that prints into the check has the last line, or not.
+    thread = {"leaves-a-thread"}
+    assert {row["student"] for row in table} - thread == {name for name, row in rows.items() if row[1] >= 3} - thread
+    grade.write_leaderboard(out / "other.csv", {("a", "x"): 0.5, ("b", "x"): 0.7, ("c", "x"): 0.5, ("d", "y"): 0.1})
+    assert (out / "other.csv").read_text().splitlines()[1:] == ["x,1,b,0.7", "x,2,a,0.5", "x,2,c,0.5", "y,1,d,0.1"]
+
+
+def test_points_given_by_hand_count_and_stay(graded):
+    from nbgrader.api import Gradebook
+
+    _, folder, out = graded
+    with Gradebook(f"sqlite:///{out / 'course/gradebook.db'}") as book:
+        mark = book.find_grade("c", TASK, TASK, "z-honest")
+        mark.manual_score, mark.needs_manual_grade = 1, False
+        book.db.commit()
+    rows = {row[0]: row[1:] for row in grade.grade(folder, out, execute=False)}
+    assert rows["z-honest"][1:] == (6, 6, 0, "graded")
+    assert {name: row for name, row in rows.items() if name != "z-honest"} == {
+        name: row for name, row in graded[0].items() if name != "z-honest"
+    }
+
+
+def test_without_a_sandbox_when_told_so(homework, tmp_path):
+    (tmp_path / "in/kim").mkdir(parents=True)
+    nbformat.write(submission(), tmp_path / "in/kim" / f"{TASK}.ipynb")
+    assert grade.grade(tmp_path / "in", tmp_path / "out", sandboxed=False) == [("kim", TASK, 5, 6, 0, "graded")]
+
+
+def test_a_clear_error_without_bubblewrap(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"Grading needs bubblewrap.*--no-sandbox"):
+        grade.grade(tmp_path, tmp_path / "out")
+
+
+def test_a_clear_error_for_a_folder_without_submissions(tmp_path):
+    with pytest.raises(ValueError, match="SUBMISSIONS must be a folder with a folder a student"):
+        grade.grade(tmp_path, tmp_path / "out", sandboxed=False)
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,6 @@
 """Wrong answers to assignment 2: by question, what to replace in its solution, or (None, code) for another answer."""
 
-VELOCITY = "0.9 * self.read(\"velocity\", variable) + gradient"
+VELOCITY = '0.9 * self.read("velocity", variable) + gradient'
 WRONG = {
     "a": [
         ("variable - learning_rate", "variable + learning_rate"),
@@ -18,7 +18,7 @@ WRONG = {
     "c": [
         ("(gradient + 0.9 * velocity)", "velocity"),
         ("(gradient + 0.9 * velocity)", "(gradient + velocity)"),
-        ("(gradient + 0.9 * velocity)", '(gradient + 0.9 * (velocity - gradient))'),
+        ("(gradient + 0.9 * velocity)", "(gradient + 0.9 * (velocity - gradient))"),
         ("variable - learning_rate", "variable + learning_rate"),
     ],
     "d": [
@@ -45,6 +45,7 @@ WRONG = {
         ('"Adam": MyAdam', '"Adam": MySGD'),
         ("make(rate)", "make(0.03)"),
         ("seeds=seeds", "seeds=1"),
+        ("batch_size=50", "batch_size=100"),
         ("lambda rate, make=make: make(rate)", "lambda rate: make(rate)"),
         ("rates=rates", "rates=[0.003, 0.03, 0.3]"),
     ],
