@@ -5,6 +5,7 @@ The file runs on the backend that Keras was started with; test_backends.py runs 
 
 import copy
 import gc
+import os
 import signal
 
 import keras
@@ -306,6 +307,17 @@ def test_one_compilation_for_many_fits(made):
     model.compile("sgd", "mae")
     fit(model, X, Y, 16, verbose=0)
     assert made == ["train", "test", "train"]
+
+
+@pytest.mark.parametrize("flags", [None, "--xla_cpu_prefer_vector_width=256"])
+def test_the_environment_stays_as_it_was(monkeypatch, flags):
+    if flags is None:
+        monkeypatch.delenv("XLA_FLAGS", raising=False)
+    else:
+        monkeypatch.setenv("XLA_FLAGS", flags)
+    before = dict(os.environ)
+    fit(net(), X, Y, 16, verbose=0)
+    assert dict(os.environ) == before
 
 
 def test_many_shapes_and_models_do_not_warn_of_retracing(made):
