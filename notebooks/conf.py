@@ -15,8 +15,8 @@ html_context = {"default_mode": "auto"}  # light or dark as the reader's system 
 html_use_index = html_domain_indices = False
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-extensions += ["bibliography", "chapters", "docstrings", "formulas"]
-exclude_patterns = ["_book", "**.ipynb_checkpoints"]
+extensions += ["bibliography", "chapters", "docstrings", "formulas", "homework"]
+exclude_patterns = ["_book", "**.ipynb_checkpoints", "homework/release", "homework/source"]
 
 nb_execution_mode = "off"
 nb_merge_streams = True

@@ -3,3 +3,6 @@
 import execute
 
 execute.prepare_environment()
+
+# What assignments say is tested in `tests/homework`, with right and with wrong answers.
+collect_ignore = ["homework"]

@@ -1,6 +1,7 @@
 """Execute the notebooks, each from a fresh kernel in this folder.
 
-Without arguments all of them, in order and in place, on the real MNIST, with their badges stamped.
+Without arguments all chapters, in order, and the assignments' sources, in place, on the real
+MNIST, with their badges stamped.
 With `--run 01` only chapter 01: progress and key figures in the terminal, its page in `_build/run`.
 """
 
@@ -49,12 +50,17 @@ def chapters():
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 
+def assignments():
+    """The path of every assignment's source, with its solutions."""
+    return sorted(FOLDER.glob("homework/source/*/*.ipynb"))
+
+
 def stamp(notebook, name):
     """Write the repository's address into the badge and into the cell that installs on Colab.
 
     Args:
         notebook: The notebook's node; changed in place.
-        name: Its file name, such as `01_first_network.ipynb`.
+        name: Its path in this folder, such as `01_first_network.ipynb`.
     """
     url = REPOSITORY.replace("https://github.com", "https://colab.research.google.com/github")
     badge = BADGE.format(url=f"{url}/blob/main/notebooks/{name}")
@@ -78,7 +84,7 @@ def execute(path, report=lambda *_: None):
         The executed notebook's node, free of what differs from one machine to the next.
     """
     notebook = nbformat.read(path, as_version=4)
-    stamp(notebook, path.name)
+    stamp(notebook, path.relative_to(FOLDER).as_posix())
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
         cell.outputs, cell.execution_count = [], None
@@ -191,13 +197,13 @@ def run(chapter):
 
 
 def execute_all():
-    """Execute every chapter in place, on the real MNIST; a chapter that fails stays as it was."""
+    """Execute all in place, on the real MNIST; a notebook that fails stays as it was."""
     import kerasopt
 
     kerasopt.datasets.load_mnist(
         source="mnist"
     )  # outputs made from drawn digits must not be committed
-    for path in chapters():
+    for path in [*chapters(), *assignments()]:
         began = time.monotonic()
         notebook = execute(path)
         temporary = path.with_suffix(".tmp")

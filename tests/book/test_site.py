@@ -19,7 +19,8 @@ from kerasopt import optimizers, plotting, problems
 from tests.book import browser
 
 FOLDER = execute.FOLDER
-SOURCES = [path.relative_to(FOLDER) for path in sorted([*FOLDER.glob("*.md"), *FOLDER.glob("reference/*.md")])]
+PLACES = ("*.md", "homework/*.md", "reference/*.md")
+SOURCES = [path.relative_to(FOLDER) for path in sorted(path for place in PLACES for path in FOLDER.glob(place))]
 CHAPTERS = [path.stem for path in execute.chapters()]
 PAGES = [*CHAPTERS, *(str(path.with_suffix("")) for path in SOURCES)]
 

@@ -1,0 +1,77 @@
+"""Wrong answers to assignment 5: by question, what to replace in its solution, or (None, code) for another answer."""
+
+BENT = 'return "kink" if near else "wrong"'
+WRONG = {
+    "a": [
+        ("f(w - h)", "f(w)"),
+        ("(2 * h)", "h"),
+        ("f(w + h) - f(w - h)", "f(w - h) - f(w + h)"),
+        (None, "def slope(f, w, h):\n    return 6.0"),
+        ("(f(w + h) - f(w - h)) / (2 * h)", "(f(w + h) - f(w)) / h"),
+    ],
+    "b": [
+        ("            array[index] = w\n", ""),
+        ("step = h * max(1, abs(w))", "step = h"),
+        ("step = h * max(1, abs(w))", "step = h * abs(w)"),
+        ("(2 * step)", "(2 * h)"),
+        ("(ahead - behind) / (2 * step)", "(ahead - loss(weights)) / step"),
+        ("return slopes", "return np.concatenate([np.ravel(s) for s in slopes])"),
+        ("array[index] = w - step", "array[index] -= step"),
+    ],
+    "c": [
+        ("np.abs(g - d)", "(g - d)"),
+        ("np.maximum(np.maximum(np.abs(g), np.abs(d)), 1e-6)", "(np.abs(g) + np.abs(d) + 1e-30)"),
+        ("np.maximum(np.maximum(np.abs(g), np.abs(d)), 1e-6)", "(np.maximum(np.abs(g), np.abs(d)) + 1e-6)"),
+        ("np.maximum(np.maximum(np.abs(g), np.abs(d)), 1e-6)", "np.maximum(np.abs(d), 1e-6)"),
+        ("np.maximum(np.maximum(np.abs(g), np.abs(d)), 1e-6)", "np.maximum(np.abs(g), np.abs(d))"),
+        ("np.abs(g), np.abs(d)", "np.linalg.norm(g), np.linalg.norm(d)"),
+        ("1e-6", "1e-8"),
+    ],
+    "d": [
+        ("np.array(steps, dtype)", "np.array(steps)"),
+        ("np.array(w, dtype), np.array(steps, dtype)", "np.array(w), np.array(steps)"),
+        ("f(w - h)) / (2 * h)", "f(w)) / h"),
+        (" / np.abs(exact)", ""),
+        ("(2 * h)", "h"),
+        ("np.abs(quotients - exact)", "(quotients - exact)"),
+    ],
+    "e": [
+        ("min(abs(gradient - ahead), abs(gradient - behind))", "abs(gradient - ahead)"),
+        ("min(abs(gradient - ahead), abs(gradient - behind))", "abs(gradient - behind)"),
+        (BENT, 'return "wrong"'),
+        (BENT, 'return "kink"'),
+        (BENT, 'return "kink" if abs(ahead - behind) > 1e-3 else "wrong"'),
+        ("(ahead + behind) / 2", "(ahead + behind)"),
+        ("abs(gradient - (ahead + behind) / 2)", "abs(gradient - ahead)"),
+    ],
+    "f": [
+        ("if not array[worst] <= limit", "if array[worst] > limit"),
+        ("np.unravel_index(np.argmax(array), array.shape)", "np.unravel_index(np.nanargmax(array), array.shape)"),
+        ("np.argmax", "np.argmin"),
+        ("tuple(int(i) for i in worst)", "int(np.argmax(array))"),
+        ("return found", "return found[:1]"),
+        ("        if not array[worst] <= limit:\n            found", "        found"),
+        (None, 'def accuse(errors, limit):\n    return [("W1", (1, 0)), ("W2", (1, 1))] if "W1" in errors else []'),
+    ],
+    "g": [
+        ("a**2", "a"),
+        ("beta * a * s", "a * s"),
+        ("error + 0.004 * W2", "error + 0.002 * W2"),
+        ("error + 0.004 * W2", "error"),
+        ("/ len(x)", ""),
+        ("1 - s)).sum(axis=0)", "1 - s)).mean(axis=0)"),
+        (None, "def repaired(weights, x, y):\n    return suspect(weights, x, y)"),
+    ],
+    "h": [
+        ("w - rate", "w + rate"),
+        ("rate * s", "s"),
+        ("    seen = [look(weights)]\n", "    seen = []\n"),
+        ("        seen.append(look(weights))\n    return seen", "    return [*seen, look(weights)]"),
+        (
+            "weights = [w - rate * s for w, s in zip(weights, slopes, strict=True)]",
+            "for w, s in zip(weights, slopes, strict=True):\n            w -= rate * s",
+        ),
+        ("slopes = gradient(weights, x, y)", "slopes = gradient(weights, *batches[0])"),
+        ("slopes = gradient(weights, x, y)", "slopes = gradient([w * 0 for w in weights], x, y)"),
+    ],
+}
