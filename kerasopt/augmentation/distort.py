@@ -24,7 +24,7 @@ class Distort(keras.layers.Layer):
     in the pictures that the model is judged on.
 
     The random numbers are an argument. They come from `draw`, which is fast, while compiled loops on a CPU need longer
-    for their own random numbers than for everything else. `before` puts the layer in front of a model::
+    for their own random numbers than for everything else. `before` puts the layer in front of a model:
 
         distort = Distort((28, 28))
         trained = distort.before(model)     # shares its weights with `model`
