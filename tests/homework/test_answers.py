@@ -4,6 +4,7 @@ import functools
 import importlib
 import re
 
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -19,6 +20,12 @@ def _digits_are_drawn_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kerasopt.datasets, "load_mnist", functools.cache(kerasopt.datasets.load_mnist))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    yield
+    plt.close("all")
 
 
 def code(cell):
