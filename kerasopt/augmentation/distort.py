@@ -13,11 +13,12 @@ from kerasopt._arguments import at_least, within
 class Distort(keras.layers.Layer):
     """Move the ink of every picture as another hand might have: shifted, turned, sheared, zoomed, and bent.
 
-        out(y, x) = in(A (y, x) + t + bend * e(y, x)),   coordinates in pixels from the middle of the picture,
+        out(y, x) = in(A (y, x) + t + bend * e(y, x))
 
-    between pixels by bilinear interpolation, with zeros outside. A is a turn, a zoom along each axis and a slant, t a
-    shift, and e a smooth random field of variance 1 in each direction: normal numbers on a grid of knots, `smoothing`
-    pixels apart, under a Gaussian of that width. One warp does it all, so that ink is blurred once only.
+    in pixels from the middle of the picture, between pixels by bilinear interpolation, with zeros outside. A is a turn,
+    a zoom along each axis and a slant, t a shift, and e a smooth random field of variance 1 in each direction: normal
+    numbers on a grid of knots, `smoothing` pixels apart, under a Gaussian of that width. One warp does it all, so that
+    ink is blurred once only.
 
     It helps where little data, or a small network, must cope with all the ways to write a digit. The usual mistakes:
     changes that alter the label (a 6 turned by 180 degrees), a field so rough that it crumples the strokes, and changes

@@ -2,9 +2,11 @@
 
 import re
 
+from sphinx.util.inspect import signature, stringify_signature
+
 # What Keras calls and no reader does: the class says what they do together.
 HOOKS = re.compile(
-    r"apply|build|call|update_step|begin_step|sweep|get_config|from_config"
+    r"apply|build|call|compute_output_shape|update_step|begin_step|sweep|get_config|from_config"
     r"|on_\w+|set_(model|params)|finalize_.*"
 )
 
@@ -58,8 +60,16 @@ def skip(app, what, name, value, skip, options):
     return True if what == "class" and HOOKS.fullmatch(name) else None
 
 
+def name_arguments(app, what, name, value, options, arguments, returns):
+    """Take a class's arguments from `__init__` where Keras's `__new__` hides them."""
+    if what == "class" and arguments == "(*args, **kwargs)":
+        return stringify_signature(signature(value.__init__, bound_method=True)), returns
+    return None
+
+
 def setup(app):
     """Come before napoleon, which works at the default priority of 500."""
     app.connect("autodoc-process-docstring", adapt, priority=400)
+    app.connect("autodoc-process-signature", name_arguments)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
