@@ -45,19 +45,19 @@ def submissions(folder):
     Raises:
         ValueError: If there is none.
     """
-    found = {}
+    found, names = {}, release.assignments()
     for path in sorted(Path(folder).glob("*/**/*.ipynb")):
         student, name = path.relative_to(folder).parts[0], path.stem
         if ".ipynb_checkpoints" in path.parts:
             continue
-        if name in release.assignments():
+        if name in names:
             found.setdefault((student, name), []).append(path)
         else:
             print(f"Left out, since no assignment has this name: {path}")
     if not found:
         raise ValueError(
             f"Argument SUBMISSIONS must be a folder with a folder a student, and notebooks in these named after an "
-            f"assignment ({', '.join(release.assignments())}). Received: {folder}"
+            f"assignment ({', '.join(names)}). Received: {folder}"
         )
     return [(*key, paths) for key, paths in found.items()]
 
