@@ -200,6 +200,7 @@ def test_an_animation_is_a_small_gif_that_shows_the_whole_path():
         film.seek(29)
         assert film.info["duration"] == 2000
         assert np.any(np.abs(np.asarray(film.convert("RGB")).astype(int) - first) > 100)
+    assert repr(gif) == f"<GIF, {len(gif):,} bytes: {gif.alt}>"
     shown = gif._repr_html_()
     assert shown.startswith('<img src="data:image/gif;base64,R0lGOD')
     assert "valley: SGD &lt;1&gt;, again" in shown

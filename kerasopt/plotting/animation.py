@@ -24,6 +24,9 @@ class Gif(bytes):
         gif.alt = alt
         return gif
 
+    def __repr__(self):
+        return f"<GIF, {len(self):,} bytes: {self.alt}>"
+
     def _repr_html_(self):
         data = base64.b64encode(self).decode()
         return f'<img src="data:image/gif;base64,{data}" alt="{html.escape(self.alt)}">'
