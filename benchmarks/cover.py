@@ -33,6 +33,7 @@ def main():
     figure, (left, right) = subplots(1, 2, size=(4.6, 3.0))
     rows = [images[labels == digit][:14] for digit in range(10)]
     plot_images(np.concatenate(rows), columns=14, ax=left)
+    left.set_title("drawn by the offline generator")
 
     x, y = np.meshgrid(np.linspace(-8, 3, 200), np.linspace(-3.2, 3.2, 200))
     right.contourf(x, y, np.sqrt(x**2 / 20 + y**2), levels=16, cmap="Greys", alpha=0.5)

@@ -112,7 +112,7 @@ def torch_epoch(hidden, batch_size, x, y):
 
 
 def scan_epoch(hidden, batch_size, x, y):
-    """Return a function that trains for an epoch in one hand-written program: the limit."""
+    """Return a function that trains for an epoch in one hand-written program: the yardstick."""
     import jax
     import jax.numpy as jnp
 
@@ -294,7 +294,7 @@ def main():
         # Stock builds every model anew, so one seed stands for the three.
         stock = 3 * tensorflow("compared", "stock", options.samples, 1)
         text += f"\n`compare` of 8 optimizers, 3 seeds, 5 epochs: {ours:.0f} s; in stock `fit` {stock:.0f} s"
-        text += f" ({stock / ours:.1f} times as long; three times what one seed took)."
+        text += f" ({stock / ours:.1f} times as long; one seed timed, times three)."
     for backend in backends.values():
         backend.stop()
     print(text)
