@@ -27,6 +27,7 @@ WRONG = {
     "c": [
         (SHIFT, "pass"),
         (SHIFT, "z = z - z.max(axis=0)"),
+        (SHIFT, "z = z - z.max()"),
         ("return np.mean(lost)", "return -np.mean(lost)"),
         ("return np.mean(lost)", "return np.sum(lost)"),
         ("z[np.arange(len(z)), y]", "z[:, 0]"),
@@ -42,6 +43,7 @@ WRONG = {
         ("(p - Y) / len(z)", "(Y - p) / len(z)"),
         ("(p - Y) / len(z)", "(p - Y) / z.size"),
         ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(z)"),
+        ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(z - z.max())"),
         ("e / e.sum(axis=1, keepdims=True)", "e / e.sum(axis=0)"),
         ("(p - Y) / len(z)", "-Y / p / len(z)"),
         (None, "def gradient(z, y):\n    return np.where(np.eye(z.shape[1])[y] > 0, -0.25, 0.25)"),

@@ -14,6 +14,12 @@ WRONG = {
         (VELOCITY, VELOCITY.replace("+ gradient", "- gradient")),
         ('self.write("velocity", variable, velocity)', "pass"),
         (VELOCITY, VELOCITY.replace("gradient", "learning_rate * gradient")),
+        (
+            f'{VELOCITY}\n        self.write("velocity", variable, velocity)\n'
+            "        self.assign(variable, variable - learning_rate * velocity)",
+            f"{VELOCITY.replace('gradient', 'learning_rate * gradient')}\n"
+            '        self.write("velocity", variable, velocity)\n        self.assign(variable, variable - velocity)',
+        ),
     ],
     "c": [
         ("(gradient + 0.9 * velocity)", "velocity"),
