@@ -66,7 +66,7 @@ bench: backends  ## measure what the documentation quotes, and draw what it show
 	  $(BIN)/python benchmarks/$$script || exit 1; \
 	done
 
-mutants: .venv/ready  ## break the code in every small way: does a test notice? (needs `make backends`)
+mutants: backends  ## break the code in every small way: does a test notice?
 	$(BIN)/python benchmarks/mutation.py
 	$(BIN)/python benchmarks/mutation_tools.py
 

@@ -13,6 +13,32 @@ import kerasopt
 from .paths import release
 
 NAMES = release.assignments()
+# Right in value, though they warn (nbgrader gives no points where a check lets that show) or write into what they get.
+OTHERS = {
+    ("hw1_dense", "c"): """
+def loss(z, y):
+    z = z.astype(float) - z.max(axis=1, keepdims=True)
+    s, picked = np.exp(z).sum(axis=1), z[np.arange(len(z)), y]
+    p = np.exp(picked) / s
+    return np.where(p > 0, -np.log(p), np.log(s) - picked).mean()""",
+    ("hw1_dense", "d"): """
+def gradient(z, y):
+    p = 1 / np.exp(z[:, None] - z[:, :, None]).sum(axis=2)
+    return (p - np.eye(z.shape[1])[y]) / len(z)""",
+    ("hw1_dense", "e"): """
+def standardize(train, other):
+    mean, s = train.mean(axis=0), train.std(axis=0)
+    return [np.where(s > 0.05, (x - mean) / s, (x - mean) / 0.05) for x in (train, other)]""",
+    ("hw1_dense", "f"): """
+def fold(W, b, mean, deviation):
+    W /= deviation[:, None]
+    b -= mean @ W
+    return W, b""",
+    ("hw3_schedules", "f"): """
+def ensemble(logits):
+    p = 1 / np.exp(logits[..., None, :] - logits[..., :, None]).sum(axis=-1)
+    return (p.sum(axis=0) + p[-1]) / (len(p) + 1)""",
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,6 +111,19 @@ def test_right_answers_pass_and_wrong_ones_fail(name):
             pytest.fail(f"{name}, question {question}: this gets the points:\n{source}")
         run(answer, space)
         run(check, space)
+
+
+@pytest.mark.parametrize(("name", "asked"), OTHERS)
+def test_other_right_answers_pass_without_a_warning(name, asked):
+    space = {"__name__": "__main__"}
+    for question, before, answer, check in questions(name):
+        for source in before:
+            run(source, space)
+        if question == asked:
+            run(OTHERS[name, asked], space)
+            run(check, space)
+            return
+        run(answer, space)
 
 
 @pytest.mark.parametrize("name", NAMES)
